@@ -1,0 +1,73 @@
+# Two commands for people: `make demo` and `make test`. Both set up all that they need on Debian 12 and Ubuntu.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+PACKAGES := licensing cluster usbwatch agent coordinator console
+
+# What the tests use of the system: etcd 3.4 beside the wheel's 3.5, a USB bus to answer from, network namespaces.
+TEST_DEBS := etcd-server iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit integration format docs debs clean
+
+help: ## Say what can be made.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(READY) ## Run a two-node site on this machine; Ctrl-C ends it.
+	@exec $(BIN)/twinkey demo
+
+test: check unit integration ## Check the code and run every test.
+
+check: $(READY) ## Style, types and the picture of the folders.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(READY) ## The tests that need nothing but Python.
+	$(BIN)/pytest -q tests/unit
+
+integration: $(READY) debs ## The tests on real parts: etcd, libusb, netlink, whole sites.
+	$(BIN)/pytest -q tests/integration
+
+format: $(READY) ## Put the code into its form.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY) ## Write the pages that are made from the code.
+	$(BIN)/python -m console.settings_page > docs/settings.md
+
+clean: ## Remove what was made here.
+	rm -rf $(VENV) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(PACKAGES) tests -name __pycache__ -type d -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Twinkey needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)."; \
+	  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory python-venv
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,etcd]' || { \
+	  echo "The packages of pyproject.toml could not be installed: is a Python package index reachable?"; exit 1; }
+	@touch $@
+
+# Debian and Ubuntu keep the venv module in a package of its own.
+.PHONY: python-venv
+python-venv:
+	@command -v apt-get >/dev/null || { echo "Python's venv module is missing: install it with your system's packages."; exit 1; }
+	@[ "$$(id -u)" = 0 ] || [ -n "$(SUDO)" ] || { echo "Python's venv module is missing: install python3-venv as root."; exit 1; }
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
+
+debs:
+	@missing=$$(for deb in $(TEST_DEBS); do dpkg -s $$deb >/dev/null 2>&1 || echo $$deb; done); \
+	if [ -n "$$missing" ]; then \
+	  command -v apt-get >/dev/null || { echo "The tests need what Debian calls:" $$missing; exit 1; }; \
+	  [ "$$(id -u)" = 0 ] || [ -n "$(SUDO)" ] || { echo "Install as root what the tests need: apt-get install" $$missing; exit 1; }; \
+	  $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi

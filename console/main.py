@@ -1,0 +1,45 @@
+"""The `twinkey` command: every verb in one place, each loaded when it is called, so that the command starts fast."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+VERBS = {
+    "agent": ("console.daemons:agent", "Run the per-node daemon that reports USB keys."),
+    "coordinator": ("console.daemons:coordinator", "Run the elected daemon that decides and answers."),
+    "demo": ("console.demo:demo", "Run a two-node site on this machine and act on it."),
+    "issuer": ("console.issuer:issuer", "The vendor's desk: keys, licences, USB keys."),
+    "simulate": ("console.simulate:command", "Tell a story file and print the licence state after every event."),
+    "status": ("console.status:status", "Show the site's licence status."),
+}
+"""Every verb: where its click command is, and its line in the help."""
+
+
+class Verbs(click.Group):
+    """A click group that imports a verb's module only when the verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the verbs in the order of the help."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a verb's command."""
+        if cmd_name not in VERBS:
+            return None
+        module, attribute = VERBS[cmd_name][0].split(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the verbs' help without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, VERBS[name][1]) for name in sorted(VERBS)])
+
+
+@click.command(cls=Verbs)
+@click.version_option(package_name="twinkey", prog_name="twinkey")
+def main() -> None:
+    """Twinkey: the licence agent of a two-node virtualisation platform."""

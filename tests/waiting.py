@@ -1,0 +1,47 @@
+"""Waiting for a condition with a deadline: the only place where tests pause."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PAUSE = 0.02
+
+
+async def eventually(probe: Callable[[], T | Awaitable[T]], within: float = 5.0, what: str = "") -> T:
+    """Return the first truthy answer of `probe`; fail with its last answer or error after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        answer: object = None
+        try:
+            answer = probe()
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer:
+                return answer  # type: ignore[return-value]
+        except (AssertionError, OSError, LookupError) as error:
+            answer = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {what or probe}; last answer: {answer!r}")
+        await asyncio.sleep(PAUSE)
+
+
+def eventually_sync(probe: Callable[[], T], within: float = 5.0, what: str = "") -> T:
+    """Return the first truthy answer of `probe`, for tests without an event loop."""
+    deadline = time.monotonic() + within
+    while True:
+        answer: object = None
+        try:
+            answer = probe()
+            if answer:
+                return answer  # type: ignore[return-value]
+        except (AssertionError, OSError, LookupError) as error:
+            answer = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {what or probe}; last answer: {answer!r}")
+        time.sleep(PAUSE)

@@ -52,7 +52,7 @@ from licensing.model import (
     Visibility,
 )
 from licensing.policy import Policy
-from licensing.presence import observe
+from licensing.presence import observe, resume
 
 POLICY = Policy()
 
@@ -82,6 +82,7 @@ class SimulatedSite:
         self._last_report: dict[str, tuple[InsertedKey, ...]] = dict.fromkeys(story.nodes, ())
         self._broken: set[str] = set()
         self._down: set[str] = set()
+        self._dark_since: Time | None = None
         self._decide(Ledger(), story.start)
 
     def happens(self, event: Event) -> dict[str, Any]:
@@ -121,8 +122,11 @@ class SimulatedSite:
             case Down(node=node):
                 self._last_report[node] = self._keys_in(node)
                 self._down.add(node)
+                self._dark_since = None if self._led else self._dark_since or event.at
             case Up(node=node):
                 self._down.discard(node)
+                self._ledger = resume(self._ledger, event.at - (self._dark_since or event.at))
+                self._dark_since = None
             case Install(license=name) if self._led:
                 self._install(self._licences[name], event.at)
             case ReportUsage() if self._led:
@@ -183,12 +187,16 @@ _BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def _licence(told: StoryLicence, number: int, story: Story) -> Licence:
-    """Every licence of a story is a lineage of its own; it is valid from the story's start, whenever it was issued."""
+    """Return what is signed: valid from the story's start, whenever it was issued.
+
+    The licences of one USB key continue each other in the order of their issue; every request-key licence is a
+    lineage of its own.
+    """
     binding = KeyBinding(told.key) if told.key else SiteBinding("simulated", ("simulated",), str(number))
     return Licence(
         licence_id=told.name,
-        lineage=told.name,
-        sequence=0,
+        lineage=f"key {told.key}" if told.key else told.name,
+        sequence=sorted(story.license, key=lambda other: other.issued).index(told),
         product=PRODUCT,
         name=told.name,
         edition=told.edition,

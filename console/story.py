@@ -169,9 +169,9 @@ def _impossible_times(story: Story) -> Iterator[str]:
         if not _EARLIEST <= at <= _LATEST:
             yield f"{place}: {at.isoformat()} is not between the years {_EARLIEST.year} and {_LATEST.year}."
     for licence in story.license:
-        for at in (licence.issued, licence.expires, licence.service_expires):
-            if at is not None and at < _EARLIEST:
-                yield f"license {licence.name!r}: {at.isoformat()} is before the year {_EARLIEST.year}."
+        for date in (licence.issued, licence.expires, licence.service_expires):
+            if date is not None and date < _EARLIEST:
+                yield f"license {licence.name!r}: {date.isoformat()} is before the year {_EARLIEST.year}."
 
 
 def _impossible(event: Event, story: Story, names: list[str], inserted: set[tuple[str, str]]) -> Iterator[str]:

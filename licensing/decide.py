@@ -55,7 +55,7 @@ def decide(site: Site, views: Sequence[NodeView], ledger: Ledger, now: Time, pol
     views = sorted(views, key=lambda view: site.members.index(view.node))
     presence = observe(views, ledger, now, policy)
     verdict = key_state(presence, ledger.key_state, used=ledger.in_use is not None)
-    seen = replace(ledger, key_state=verdict.state, missing_since=presence.missing_since)
+    seen = replace(ledger, key_state=verdict.state, missing_since=presence.missing_since, moved=presence.moved)
     tracked = replace(seen, keys=inuse.track(seen, presence, now, policy))
     chosen, taken = _take_over(tracked, presence, now, policy)
     after, removals = _settle(chosen, presence, now, policy)

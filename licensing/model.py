@@ -205,7 +205,8 @@ class Ledger(Value, frozen=True, omit_defaults=True):
     """Everything the law remembers from one decision to the next.
 
     `in_use`: the key whose licence stands for the site's keys. `missing_since`: when a leader first saw a member
-    missing. `trial_over`: some licence was installed, which ends the trial for good.
+    missing; `moved`: keys of its last report that were seen in another node since. `trial_over`: some licence was
+    installed, which ends the trial for good.
     """
 
     sequence: Count = 0
@@ -214,6 +215,7 @@ class Ledger(Value, frozen=True, omit_defaults=True):
     keys: tuple[KeyHistory, ...] = ()
     installed: tuple[SignedLicence, ...] = ()
     missing_since: dict[str, Time] = {}
+    moved: dict[str, tuple[str, ...]] = {}
     trial_over: bool = False
     usage: Usage | None = None
 

@@ -7,8 +7,10 @@ while; a node of which nothing can be known is unknown, not empty.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from licensing.model import InsertedKey, Ledger, NodeView, Reading, Time, Visibility
 from licensing.policy import Policy
@@ -19,7 +21,7 @@ class Presence(msgspec.Struct, frozen=True):
 
     `keys`: for every member the keys that count. `pending`: keys still being read. `unknown`: members of which nothing
     can be known. `missing_since`: members that are not reporting now, and when that was first seen; `given_up`: those
-    of them whose hold is over.
+    of them whose hold is over; `moved`: keys of their last reports that were seen in another node since.
     """
 
     keys: Mapping[str, tuple[InsertedKey, ...]]
@@ -27,6 +29,7 @@ class Presence(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...]
     missing_since: dict[str, Time]
     given_up: tuple[str, ...]
+    moved: dict[str, tuple[str, ...]]
 
     @property
     def readable(self) -> dict[str, InsertedKey]:
@@ -60,6 +63,7 @@ def observe(views: Sequence[NodeView], ledger: Ledger, now: Time, policy: Policy
     missing = {
         v.node: min(ledger.missing_since.get(v.node, now), now) for v in views if v.visibility is Visibility.STALE
     }
+    moved = {v.node: gone for v in views if v.node in missing and (gone := _moved(v, ledger, live))}
     given_up = tuple(node for node, since in missing.items() if now - since >= policy.node_hold)
     keys: dict[str, tuple[InsertedKey, ...]] = {}
     for view in views:
@@ -69,7 +73,9 @@ def observe(views: Sequence[NodeView], ledger: Ledger, now: Time, policy: Policy
             case Visibility.STALE if view.node in given_up:
                 keys[view.node] = ()
             case Visibility.STALE:
-                keys[view.node] = tuple(_abandoned(key) for key in view.keys if key.key_id not in live)
+                keys[view.node] = tuple(
+                    _abandoned(key) for key in view.keys if key.key_id not in moved.get(view.node, ())
+                )
             case Visibility.UNKNOWN:
                 keys[view.node] = _remembered(view.node, ledger, live)
     return Presence(
@@ -78,7 +84,17 @@ def observe(views: Sequence[NodeView], ledger: Ledger, now: Time, policy: Policy
         unknown=tuple(v.node for v in views if v.visibility is Visibility.UNKNOWN),
         missing_since=missing,
         given_up=given_up,
+        moved=moved,
     )
+
+
+def resume(ledger: Ledger, dark: timedelta) -> Ledger:
+    """Return the ledger after a time in which nobody decided: a site that was wholly off loses nothing.
+
+    The hold of a missing node counts the time in which a leader could have seen it return, so the first sighting of its
+    loss is moved by the `dark` time.
+    """
+    return replace(ledger, missing_since={node: since + dark for node, since in ledger.missing_since.items()})
 
 
 def _overdue(key: InsertedKey, now: Time) -> InsertedKey:
@@ -93,6 +109,12 @@ def _abandoned(key: InsertedKey) -> InsertedKey:
     if key.reading is Reading.PENDING:
         return InsertedKey(key.key_id, Reading.FAULTY, "its node stopped reporting before it was read")
     return key
+
+
+def _moved(view: NodeView, ledger: Ledger, live: set[str]) -> tuple[str, ...]:
+    """The keys of a held report that are, or were since, in another node; they do not come back to this one unseen."""
+    gone = {key.key_id for key in view.keys} & (live | set(ledger.moved.get(view.node, ())))
+    return tuple(sorted(gone))
 
 
 def _remembered(node: str, ledger: Ledger, live: set[str]) -> tuple[InsertedKey, ...]:

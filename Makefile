@@ -49,7 +49,7 @@ $(READY): pyproject.toml
 	  echo "Twinkey needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)."; \
 	  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory python-venv
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,etcd]' || { \
 	  echo "The packages of pyproject.toml could not be installed: is a Python package index reachable?"; exit 1; }
 	@touch $@

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from console.write_key import write_key
 from licensing import canonical
 from licensing.envelope import PRODUCT, LicenceRefused, open_licence, peek, seal
 from licensing.keyring import (
@@ -304,3 +305,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value))
     return str(value)
+
+
+issuer.add_command(write_key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib import import_module
 
 import click
@@ -43,3 +45,6 @@ class Verbs(click.Group):
 @click.version_option(package_name="twinkey", prog_name="twinkey")
 def main() -> None:
     """Twinkey: the licence agent of a two-node virtualisation platform."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal may know fewer characters than a licence's name has
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

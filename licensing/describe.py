@@ -79,6 +79,7 @@ def lapse(status: Status, now: Time, policy: Policy) -> tuple[Status, Time | Non
         alerts=alerts,
         restricted=True,
         banner=banner_of(alerts, policy),
+        reasons=(status.key_state_reason, f"The licence {status.license.name} has run out."),
     )
     return expired, None
 

@@ -69,7 +69,7 @@ def _not_genuine_because(key_id: str, signed: SignedLicence, nonce: bytes | None
         return f"The USB key holds the licence of key {binding.key_id}: it may be a copy. Insert the original key."
     if binding.device_public_key is None:
         return None
-    if nonce is None or proof is None:
+    if nonce is None or proof is None or len(nonce) != NONCE_BYTES:
         return (
             "The USB key did not prove that it is the original: it may be a copy. Insert it again, or ask the vendor."
         )

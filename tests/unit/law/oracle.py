@@ -131,7 +131,7 @@ class Site:
         serving = [key for key, works in keys.items() if works and self.state in ("Ready", "Abnormal")]
         before = self.in_use
         self.choose_key(serving)
-        self.follow_removals(serving, {before, self.in_use} - {None})
+        self.follow_removals(serving, {key for key in (before, self.in_use) if key is not None})
         self.choose_key(serving)  # a removal that settled late may have ended the buffer too
         self.reports |= {node: {} for node in self.missing_since if self.lapsed(node)}
 

@@ -1,0 +1,121 @@
+"""Where the agent's parts meet: the only file that knows all of them, and the life of the process around them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import functools
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from agent.fingerprint import read_fingerprint
+from agent.reporter import Author, Reporter
+from agent.settings import SIMULATED, AgentSettings
+from agent.sight import Sight
+from agent.vip import watch_address
+from agent.vip_file import watch_file
+from cluster.daemon_log import log_to_stderr
+from cluster.etcd import open_etcd
+from cluster.identity import BadIdentity, node_uuid
+from cluster.keys import Keys
+from cluster.lifetime import CannotStart, on_hangup, run_until_told, within
+from cluster.pinned import load_keyring
+from cluster.settings import BadSettings, read_settings
+from cluster.store import PermissionRefused
+from cluster.timings import Timings
+from licensing.genuine import judge_key
+from licensing.keyring import Keyring
+from usbwatch.bus import Bus
+from usbwatch.simulated import SimulatedBus
+
+log = logging.getLogger(__name__)
+
+DONE, FAILED, MISUSED = 0, 1, 2
+CLOSING = 1.5
+"""Seconds that letting go of the bus and the store may take."""
+
+
+def main(config: Path | None) -> int:
+    """Run the agent until it is told to stop; return its exit code: 0 done, 1 failed, 2 bad settings."""
+    try:
+        settings = read_settings(config, AgentSettings, os.environ)
+    except BadSettings as error:
+        print(f"twinkey agent: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return MISUSED
+    log_to_stderr(settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except (CannotStart, BadIdentity, PermissionRefused) as error:
+        log.error("agent stops", extra={"why": error})  # noqa: TRY400 - the text says it all
+        return FAILED
+    except Exception:
+        log.exception("agent failed")
+        return FAILED
+    return DONE
+
+
+async def run(settings: AgentSettings) -> None:
+    """Watch this node and report it until SIGTERM or SIGINT; SIGHUP reads all keys again.
+
+    Raises:
+        CannotStart, BadIdentity, PermissionRefused: an operator has to put something right.
+    """
+    author = author_of(settings)
+    timings = Timings(agent_lease_ttl=settings.lease_ttl)
+    sight = Sight()
+    async with AsyncExitStack() as closing:
+        bus = open_bus(settings, load_keyring(settings.keyring))
+        closing.push_async_callback(within, CLOSING, bus.close)
+        store = open_etcd(settings.etcd, timings)
+        closing.push_async_callback(within, CLOSING, store.close)
+        reporter = Reporter(store, Keys(settings.site_id), author, sight, timings, utc_now)
+        log.info("agent starts", extra={"node": author.node, "calls_itself": author.name, "bus": settings.bus})
+        await run_until_told(
+            reporter.run(),
+            sight.follow_keys(bus),
+            sight.follow_vip(lambda: watch_vip(settings)),
+            on_hangup(bus.reread),
+        )
+    log.info("agent stopped")
+
+
+def author_of(settings: AgentSettings) -> Author:
+    """Return who this node is."""
+    node = node_uuid(settings.node, settings.state_dir)
+    fingerprint = read_fingerprint(node)
+    return Author(node, settings.name or socket.gethostname(), fingerprint)
+
+
+def open_bus(settings: AgentSettings, keyring: Keyring) -> Bus:
+    """Return the bus that the settings name."""
+    judge = functools.partial(judge_key, keyring)
+    if settings.bus.startswith(SIMULATED):
+        return SimulatedBus(Path(settings.bus.removeprefix(SIMULATED)), judge)
+    from usbwatch.real import UsbBus  # noqa: PLC0415 - a simulated bus needs no libusb on the machine
+
+    return UsbBus(judge, read_deadline=settings.read_deadline)
+
+
+def watch_vip(settings: AgentSettings) -> AsyncIterator[bool]:
+    """Tell who holds the virtual IP by the means that the settings name."""
+    if settings.virtual_ip_file:
+        return watch_file(settings.virtual_ip_file)
+    if settings.virtual_ip:
+        return watch_address(settings.virtual_ip)
+    return _never()
+
+
+def utc_now() -> dt.datetime:
+    """Return what this node's wall clock shows."""
+    return dt.datetime.now(dt.UTC)
+
+
+async def _never() -> AsyncIterator[bool]:
+    """Tell that this node does not hold a virtual IP, which its site does not have."""
+    yield False
+    await asyncio.Event().wait()

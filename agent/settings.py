@@ -1,0 +1,71 @@
+"""The settings of the agent: what an operator may set and what it means."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from cluster.identity import parse_uuid
+from cluster.keys import Keys
+from cluster.settings import EtcdSettings, Settings
+from cluster.timings import Timings
+from licensing.model import Name
+
+SIMULATED = "simulated:"
+
+
+class AgentSettings(Settings, frozen=True):
+    """Everything `twinkey agent` can be told; times are in seconds."""
+
+    site_id: Annotated[Name, Meta(description="The site's name, the same on all of its nodes.")]
+    node: Annotated[
+        str | None,
+        Meta(description="This node's managementNodeUuid; derived from the machine and kept when not set."),
+    ] = None
+    name: Annotated[Name | None, Meta(description="What people call this node; its host name when not set.")] = None
+    state_dir: Annotated[Path, Meta(description="Folder in which the daemon keeps its own files.")] = Path(
+        "/var/lib/twinkey"
+    )
+    keyring: Annotated[Path, Meta(description="The vendor's public keys, pinned on this node.")] = Path(
+        "/etc/twinkey/keyring.json"
+    )
+    bus: Annotated[
+        str,
+        Meta(
+            description="Where USB keys are looked for: `usb`, or `simulated:` and a folder.",
+            pattern=r"^(usb|simulated:.+)$",
+            examples=["usb or simulated:/run/keys"],
+        ),
+    ] = "usb"
+    read_deadline: Annotated[
+        float, Meta(description="After how long a key that cannot be read is faulty.", gt=0, le=60)
+    ] = 5.0
+    virtual_ip: Annotated[
+        str, Meta(description="The site's virtual IP (IPv4 or IPv6); a site without one leaves it empty.")
+    ] = ""
+    virtual_ip_file: Annotated[
+        Path | None,
+        Meta(description="Demo and tests: this node holds the virtual IP while this file exists."),
+    ] = None
+    lease_ttl: Annotated[
+        int, Meta(description="After how long without a sign of life this node's report is stale.", ge=3, le=60)
+    ] = 5
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least that is worth a line in the log.")
+    ] = "info"
+    etcd: EtcdSettings = EtcdSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse a site id that cannot be a path, timings that cannot work, and two answers to who has the IP."""
+        Keys(self.site_id)
+        if self.node:
+            parse_uuid(self.node, "node")
+        Timings(agent_lease_ttl=self.lease_ttl)
+        if self.virtual_ip and self.virtual_ip_file:
+            raise ValueError("virtual_ip and virtual_ip_file exclude each other: set one of them")
+        if self.virtual_ip:
+            try:
+                ipaddress.ip_address(self.virtual_ip)
+            except ValueError as error:
+                raise ValueError(f"virtual_ip: {error}; give one address without a prefix length") from error

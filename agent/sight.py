@@ -1,0 +1,70 @@
+"""The newest of everything that the agent sees of its node, and a beat whenever it changes.
+
+Knows neither the bus nor the network: it follows whatever tells of keys and of the virtual IP. Nothing is known until
+both have spoken once: an agent that has not looked yet must not report a node without keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+from cluster.pulse import Pulse
+from usbwatch.bus import Bus, KeySet
+
+log = logging.getLogger(__name__)
+
+VipSource = Callable[[], AsyncIterator[bool]]
+LOOK_AGAIN = 5.0
+"""Seconds until a virtual IP that could not be watched is looked for again."""
+
+
+class Facts(NamedTuple):
+    """What a report tells of the node; two reports of the same facts are the same report."""
+
+    keys: KeySet
+    vip: bool
+
+
+class Sight:
+    """Holds the newest facts; `changed` beats after each change of them."""
+
+    def __init__(self) -> None:
+        self.changed = Pulse()
+        self._keys: KeySet | None = None
+        self._vip: bool | None = None
+
+    @property
+    def facts(self) -> Facts | None:
+        """The whole of what is seen, or None until everything was looked at."""
+        return None if self._keys is None or self._vip is None else Facts(self._keys, self._vip)
+
+    def see_keys(self, keys: KeySet) -> None:
+        """Take the whole set of keys that are plugged in now."""
+        if keys != self._keys:
+            self._keys = keys
+            self.changed.beat()
+
+    def see_vip(self, *, held: bool) -> None:
+        """Take whether this node holds the virtual IP now."""
+        if held != self._vip:
+            self._vip = held
+            self.changed.beat()
+
+    async def follow_keys(self, bus: Bus) -> None:
+        """Follow the bus until it is closed; whatever breaks the bus is raised here."""
+        async for keys in bus.watch():
+            self.see_keys(keys)
+
+    async def follow_vip(self, source: VipSource) -> None:
+        """Follow who holds the virtual IP, for ever; where that cannot be seen this node does not hold it."""
+        while True:
+            try:
+                async for held in source():
+                    self.see_vip(held=held)
+            except OSError as error:
+                log.error("virtual IP cannot be watched", extra={"why": error, "again_in": LOOK_AGAIN})  # noqa: TRY400
+                self.see_vip(held=False)
+            await asyncio.sleep(LOOK_AGAIN)

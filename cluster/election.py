@@ -1,0 +1,233 @@
+"""Who leads: the task that follows the rule in `cluster.election_step`.
+
+The leader key is created under a lease; the revision that created it is the epoch. Who holds the key leads until it is
+gone, and believes so no longer than its lease is trusted. What this does not promise: that a deposed leader stops in
+the middle of a statement. So every write of a leader carries `Leadership.fence()`, and etcd refuses the late ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster.election_step import Action, Campaign, Observation, Own, StepDown, Wait, step
+from cluster.lease import LeaseKeeper, boottime
+from cluster.pulse import Pulse
+from cluster.store import Absent, CreatedAt, Put, Refused, StoreError, Unavailable
+from cluster.values import BadValue, decode_value, encode_value
+from licensing.model import Name, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cluster.mirror import Mirror
+    from cluster.store import Entry, Store
+    from cluster.timings import Timings
+
+    Clock = Callable[[], float]
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 0.1
+
+
+class Candidate(Value, frozen=True):
+    """What stands under the leader key."""
+
+    node: Name
+    name: str
+
+
+def read_candidate(entry: Entry) -> Candidate:
+    """Return who stands under the leader key.
+
+    Raises:
+        BadValue: it cannot be read, or no lease holds it, so that it says nothing about who is there.
+    """
+    if not entry.lease_id:
+        raise BadValue(entry.key, "was written without a lease and would stay for ever: delete it")
+    return decode_value(entry.key, entry.value, Candidate)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leadership:
+    """One term of leading: `epoch` is the revision that created the leader key."""
+
+    key: str
+    epoch: int
+    _lease: LeaseKeeper
+
+    @property
+    def trusted_until(self) -> float:
+        """The time, on the lease's clock, until which nobody else can lead."""
+        return self._lease.trusted_until
+
+    @property
+    def trusted(self) -> bool:
+        """Whether nobody else can lead yet."""
+        return self._lease.trusted
+
+    def fence(self) -> CreatedAt:
+        """Return the condition that every write of this leader carries."""
+        return CreatedAt(self.key, self.epoch)
+
+
+class Election:
+    """One candidate; `mirror` must show the leader key and be run by the caller.
+
+    `node` and `name` are what others read in the leader key.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        mirror: Mirror,
+        *,
+        key: str,
+        node: str,
+        name: str,
+        timings: Timings,
+        clock: Clock = boottime,
+    ) -> None:
+        self._store = store
+        self._mirror = mirror
+        self._key = key
+        self._value = encode_value(Candidate(node=node, name=name))
+        self._timings = timings
+        self._clock = clock
+        self._own: Leadership | None = None
+        self._lease: LeaseKeeper | None = None
+        self._resigned = asyncio.Event()
+        self._pulse = Pulse()
+        self._running = asyncio.Lock()
+        self.why = "not started"
+
+    @property
+    def leadership(self) -> Leadership | None:
+        """Our own term while we lead and our lease is trusted, else None; judged anew at every look."""
+        return self._own if self._own is not None and self._own.trusted else None
+
+    @property
+    def leader(self) -> Candidate | None:
+        """Who leads as far as the mirror shows; None where nobody does or the key cannot be read."""
+        entry = self._mirror.view.entries.get(self._key)
+        try:
+            return read_candidate(entry) if entry else None
+        except BadValue:
+            return None
+
+    @property
+    def term(self) -> int | None:
+        """The epoch of whoever leads as far as the mirror shows; None where nobody does."""
+        entry = self._mirror.view.entries.get(self._key)
+        return entry.create_revision if entry and entry.lease_id else None
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever our leadership begins or ends."""
+        return self._pulse.count
+
+    async def changed(self, seen: int) -> int:
+        """Return the version as soon as it is more than `seen`."""
+        return await self._pulse.after(seen)
+
+    async def run(self) -> None:
+        """Campaign and lead until `resign` is called or this is cancelled; the lease is revoked at the end."""
+        async with self._running:
+            try:
+                while not self._resigned.is_set():
+                    seen = self._mirror.version
+                    pause = await self._act(step(self._observe(), self._state(), self._clock()))
+                    await self._wait(seen, pause)
+            finally:
+                await self._step_down("resigned")
+
+    async def resign(self) -> None:
+        """Give up leadership for good, revoking the lease so that another node can lead at once."""
+        self._resigned.set()
+        await self._step_down("resigned")
+        async with self._running:
+            return
+
+    def _observe(self) -> Observation:
+        view = self._mirror.view
+        return Observation(self._mirror.connected, view.revision, view.entries.get(self._key))
+
+    def _state(self) -> Own | None:
+        return Own(self._own.epoch, self._own.trusted_until) if self._own else None
+
+    async def _act(self, action: Action) -> float | None:
+        """Do it; return after how many seconds to look again even if nothing changes."""
+        match action:
+            case Campaign():
+                return None if await self._campaign() else self._timings.renew
+            case StepDown(why):
+                await self._step_down((self._lease and self._lease.why) or why)
+                return 0.0
+            case Wait(why) if why != self.why:
+                self.why = why
+                log.info("waiting: %s", why)
+        return max(0.0, self._own.trusted_until - self._clock()) if self._own else None
+
+    async def _wait(self, seen: int, pause: float | None) -> None:
+        """Return when the mirror changed, our lease is lost, we resigned, or `pause` seconds are over."""
+        waiting = [asyncio.ensure_future(self._mirror.changed(seen)), asyncio.ensure_future(self._resigned.wait())]
+        if self._lease is not None:
+            waiting.append(asyncio.ensure_future(self._lease.lost.wait()))
+        try:
+            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def _campaign(self) -> bool:
+        """Try once; whether we lead now."""
+        try:
+            self._lease = await LeaseKeeper.start(self._store, self._timings.lease_ttl, self._timings, self._clock)
+            epoch = await self._claim(self._lease)
+        except StoreError as error:
+            log.info("no campaign: %s", error)
+            epoch = None
+        if epoch is None or self._resigned.is_set() or self._lease is None:
+            await self._step_down("lost the campaign")
+            return False
+        self._own = Leadership(self._key, epoch, self._lease)
+        self.why = "leading"
+        log.warning("leading in epoch %d", epoch)
+        self._pulse.beat()
+        return True
+
+    async def _claim(self, lease: LeaseKeeper) -> int | None:
+        """Return our epoch when the leader key is ours."""
+        try:
+            return await self._store.commit([Absent(self._key)], [Put(self._key, self._value, lease.lease_id)])
+        except Refused:
+            return None
+        except Unavailable:
+            return await self._look_whether_ours(lease)
+
+    async def _look_whether_ours(self, lease: LeaseKeeper) -> int | None:
+        """Read the leader key after a campaign whose answer got lost.
+
+        A write that arrives even later does no harm: the lease is revoked, and the key goes with it.
+        """
+        while lease.trusted:
+            with contextlib.suppress(Unavailable):
+                view = await self._store.snapshot(self._key)
+                entry = view.entries.get(self._key)
+                return entry.create_revision if entry and entry.lease_id == lease.lease_id else None
+            await asyncio.sleep(_PAUSE)
+        return None
+
+    async def _step_down(self, why: str) -> None:
+        own, lease = self._own, self._lease
+        self._own = self._lease = None
+        if own is not None:
+            self.why = why
+            log.warning("no longer leading (epoch %d): %s", own.epoch, why)
+            self._pulse.beat()
+        if lease is not None:
+            await lease.close()

@@ -1,0 +1,81 @@
+"""The rule of the election as one pure function: what a candidate does next, given what it sees and what it is.
+
+No clock, no store, no tasks; `cluster.election` follows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cluster.store import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the mirror shows: is it up to date, as of which revision, and the leader key."""
+
+    connected: bool
+    revision: int
+    leader: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Our own leadership: its epoch and the time until which its lease is trusted."""
+
+    epoch: int
+    trusted_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """Try to create the leader key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Go on leading."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepDown:
+    """Stop leading at once."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing until something changes."""
+
+    why: str
+
+
+Action = Campaign | Lead | StepDown | Wait
+
+
+def step(seen: Observation, own: Own | None, now: float) -> Action:
+    """Say what a candidate does next; `own` is None for one that does not lead, `now` is on the lease's clock."""
+    if own is not None:
+        return _lead_on(seen, own, now)
+    if not seen.connected:
+        return Wait("the store is out of reach")
+    if seen.leader is None:
+        return Campaign()
+    if not seen.leader.lease_id:
+        return Wait(f"{seen.leader.key} was written without a lease and would stay for ever: delete it")
+    return Wait("another node leads")
+
+
+def _lead_on(seen: Observation, own: Own, now: float) -> Action:
+    if now >= own.trusted_until:
+        return StepDown("the lease ran out")
+    if seen.revision < own.epoch:
+        return Lead()  # what is seen is older than our election
+    if seen.leader is None:
+        return StepDown("the leader key is gone")
+    if seen.leader.create_revision != own.epoch:
+        return StepDown("another node was elected")
+    return Lead()

@@ -1,0 +1,120 @@
+"""A copy of a part of the store in memory, kept up to date, that knows whether it is.
+
+Knows nothing of what the values mean. It reads and never writes; while nothing changes it asks the store at most one
+small question a second, and none when the same client renews a lease anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from cluster.pulse import Pulse
+from cluster.store import Compacted, StoreError, View
+
+if TYPE_CHECKING:
+    from cluster.store import Changes, Store
+    from cluster.timings import Timings
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+_RETRY = 0.5
+_RELIST = 0.05
+
+
+class Mirror:
+    """Everything under `prefix`, while `run` runs.
+
+    `view` is the newest known; it stays when the store is out of reach. `connected` says whether it is up to date: an
+    outage is noticed within `timings.probe + timings.call_deadline` seconds. `since` is when `connected` last changed,
+    on the clock that was passed in; `problem` says why it is not connected. An entry that did not change is the same
+    object in every view.
+    """
+
+    def __init__(self, store: Store, prefix: str, timings: Timings, clock: Clock = time.monotonic) -> None:
+        self.view = View()
+        self.connected = False
+        self.since = clock()
+        self.problem = "not connected yet"
+        self._store = store
+        self._prefix = prefix
+        self._timings = timings
+        self._clock = clock
+        self._pulse = Pulse()
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever `view` or `connected` changes."""
+        return self._pulse.count
+
+    async def changed(self, seen: int) -> int:
+        """Return the version as soon as it is more than `seen`: take that before looking, and no change is missed."""
+        return await self._pulse.after(seen)
+
+    async def run(self) -> None:
+        """Follow the store until cancelled, through every kind of outage."""
+        while True:
+            pause = _RELIST
+            try:
+                await self._session()
+            except* Compacted as errors:
+                log.info("%s: reading everything again: %s", self._prefix, errors.exceptions[0])
+            except* StoreError as errors:
+                self._disconnect(str(errors.exceptions[0]))
+                pause = _RETRY
+            await asyncio.sleep(pause)
+
+    async def _session(self) -> None:
+        """Read everything, then follow the changes; ends with an error only."""
+        self._relist(await self._store.snapshot(self._prefix))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name=f"follow {self._prefix}")
+            group.create_task(self._probe(), name=f"probe {self._prefix}")
+
+    async def _follow(self) -> None:
+        async with contextlib.aclosing(self._store.watch(self._prefix, self.view.revision)) as watched:
+            async for changes in watched:
+                self._apply(changes)
+
+    async def _probe(self) -> None:
+        while True:
+            revision = await self._store.probe(self._prefix, self._timings.probe)
+            if revision < self.view.revision:  # restored from a copy: our watch would wait for ever
+                raise Compacted(revision)
+
+    def _relist(self, view: View) -> None:
+        """Take what was read as it is, but keep the objects of entries that did not change."""
+        before = self.view.entries
+        kept = {key: old if (old := before.get(key)) == new else new for key, new in view.entries.items()}
+        news = kept != before or not self.connected
+        self.view = View(view.revision, MappingProxyType(kept))
+        if not self.connected:
+            self.connected, self.since, self.problem = True, self._clock(), ""
+        if news:
+            self._pulse.beat()
+
+    def _apply(self, changes: Changes) -> None:
+        entries = dict(self.view.entries)
+        for event in changes.events:
+            if event.entry is None:
+                entries.pop(event.key, None)
+            else:
+                entries[event.key] = event.entry
+        if entries.keys() - self.view.entries.keys():
+            entries = dict(sorted(entries.items()))
+        self.view = View(changes.revision, MappingProxyType(entries))
+        self._pulse.beat()
+
+    def _disconnect(self, problem: str) -> None:
+        self.problem = problem
+        if self.connected:
+            log.warning("%s: %s", self._prefix, problem)
+            self.connected, self.since = False, self._clock()
+            self._pulse.beat()

@@ -1,0 +1,47 @@
+"""What an agent says about its node: the one message from an agent to the coordinator.
+
+The report is the whole set of what the node sees, never a difference, so a lost event heals itself with the next one.
+It carries the raw licence file of every key: the coordinator verifies it again and believes no agent.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from licensing.model import Name, Reading, Time, Value
+
+
+class ReportedKey(Value, frozen=True, omit_defaults=True):
+    """One inserted key as the agent read it.
+
+    `licence_file` is what the key holds, `nonce` and `proof` its answer to a challenge, `assurance` what that is worth
+    ("proven" or "copyable"). `read_by` ends a pending reading.
+    """
+
+    key_id: Name
+    reading: Reading
+    reason: str = ""
+    licence_file: bytes | None = None
+    nonce: bytes | None = None
+    proof: bytes | None = None
+    assurance: str = "copyable"
+    read_by: Time | None = None
+
+
+class Fingerprint(Value, frozen=True):
+    """What identifies the machine: `value`, and in `made_of` the names of the sources that went into it."""
+
+    value: Name
+    made_of: tuple[str, ...]
+
+
+class Report(Value, frozen=True):
+    """Everything one node sees. `written_at` is its wall clock, `uptime` its boot-time clock in seconds."""
+
+    node: Name
+    name: str
+    keys: tuple[ReportedKey, ...]
+    vip: bool
+    fingerprint: Fingerprint
+    written_at: Time
+    uptime: float = msgspec.field(default=0.0)

@@ -1,0 +1,199 @@
+"""A small client of the site's HTTP API: where it is, the token, one request, and the shape of a status.
+
+It reads tolerantly: members that this version does not know are ignored, so that an older console can talk to a newer
+site. Knows nothing of a terminal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from licensing.model import Time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONNECT_WITHIN = 2.0
+ANSWER_WITHIN = 5.0
+
+
+class Unreachable(Exception):  # noqa: N818 - it says what is wrong
+    """None of the addresses answered; the text has each with its reason."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the site answered; header names are matched in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a success."""
+        return self.status < 400  # noqa: PLR2004 - where HTTP's errors begin
+
+
+@dataclass(frozen=True)
+class Api:
+    """Where the site answers, in order of preference, and the bearer token, if any."""
+
+    urls: tuple[str, ...]
+    token: str | None = None
+
+    async def get(self, path: str, within: float = ANSWER_WITHIN, etag: str | None = None) -> Answer:
+        """Return the answer of the first address that gives one within so many seconds.
+
+        With the `etag` of an answer that is known already, the answer is 304 where that is still the newest.
+
+        Raises:
+            Unreachable: none did, or an address is not one.
+        """
+        timeout = aiohttp.ClientTimeout(total=within, sock_connect=CONNECT_WITHIN)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= {"If-None-Match": etag} if etag else {}
+        failures = []
+        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+            for url in self.urls:
+                try:
+                    async with session.get(url.rstrip("/") + path) as answer:
+                        return Answer(answer.status, answer.headers, await answer.read())
+                except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                    failures.append(f"{url}: {_why(error)}")
+        raise Unreachable("; ".join(failures))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, aiohttp.InvalidURL):
+        return "not an address of the form http://HOST:PORT"
+    if isinstance(error, TimeoutError):
+        return "does not answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
+    return str(error) or type(error).__name__
+
+
+# --- the shape of GET /v1/status -----------------------------------------------------------------------------------
+
+
+class Body(Struct, frozen=True, rename="camel"):
+    """Base of what is read from answers: tolerant of members that it does not know."""
+
+
+class Licence(Body, frozen=True):
+    """The licence in force."""
+
+    status: str
+    name: str | None = None
+    expires: Time | None = None
+    edition: str | None = None
+    source: str | None = None
+    key_id: str | None = None
+    issued: Time | None = None
+    service_expires: Time | None = None
+
+
+class Buffer(Body, frozen=True):
+    """The buffer licence."""
+
+    expires: Time
+
+
+class Banner(Body, frozen=True):
+    """The sentence on top of the platform's pages."""
+
+    level: str
+    text: str
+    redirect: bool = False
+
+
+class Key(Body, frozen=True):
+    """One inserted USB key."""
+
+    key_id: str
+    reading: str
+    reason: str = ""
+
+
+class Node(Body, frozen=True):
+    """One management node."""
+
+    management_node_uuid: str
+    name: str
+    reachable: bool
+    vip: bool
+    ukeys: tuple[Key, ...] = ()
+    problem: str = ""
+
+
+class Leader(Body, frozen=True):
+    """The node that decides."""
+
+    management_node_uuid: str
+    name: str
+
+
+class Units(Body, frozen=True):
+    """A usage or a quota; a unit that is None is unknown, or unlimited."""
+
+    hosts: int | None = None
+    cpu_sockets: int | None = None
+    cpu_cores: int | None = None
+    vms: int | None = None
+    reported_at: Time | None = None
+    stale: bool = False
+
+
+class SiteStatus(Body, frozen=True):
+    """Everything at once."""
+
+    key_state: str
+    license: Licence
+    buffer: Buffer | None
+    alerts: tuple[str, ...]
+    restricted: bool
+    start_allowed: bool
+    nodes: tuple[Node, ...]
+    index: int
+    as_of: Time
+    stale: bool
+    key_state_reason: str = ""
+    banner: Banner | None = None
+    usage: Units | None = None
+    quota: Units | None = None
+    leader: Leader | None = None
+    reasons: tuple[str, ...] = ()
+    site_id: str = ""
+
+
+def parse_status(answer: Answer) -> SiteStatus:
+    """Return the status in an answer.
+
+    Raises:
+        msgspec.DecodeError: it is no status; the server is something else, or much older.
+    """
+    return msgspec.json.decode(answer.body, type=SiteStatus)
+
+
+def age_of(answer: Answer) -> float:
+    """Return how many seconds ago the answer was true; 0 where the server does not say."""
+    try:
+        return max(0.0, float(answer.headers.get("Age", "0")))
+    except ValueError:
+        return 0.0
+
+
+def error_text(answer: Answer) -> str:
+    """Return the server's own words for an error, with its hint."""
+    try:
+        error = msgspec.json.decode(answer.body)["error"]
+        words = [error.get(part) for part in ("description", "details", "hint")]
+        return " ".join(str(each) for each in words if each)
+    except (msgspec.DecodeError, LookupError, TypeError, AttributeError):
+        return f"the server answered {answer.status} without saying why."

@@ -1,0 +1,245 @@
+"""From what is stored to what the law can work with: every value decoded, every licence verified, nothing believed.
+
+A value that cannot be used is a problem with the name of its key. A node's bad report makes that node unknown; a bad
+ledger or site stops decisions, because deciding without them would forget.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from cluster.election import read_candidate
+from cluster.keys import Keys, last_part
+from cluster.report import Report, ReportedKey
+from cluster.store import Entry, View
+from cluster.values import BadValue, decode_value
+from coordinator.published import Clock, Published
+from licensing.envelope import LicenceRefused, open_licence
+from licensing.genuine import NONCE_BYTES, judge_key
+from licensing.keyring import Keyring
+from licensing.model import (
+    InsertedKey,
+    KeyBinding,
+    KeyHistory,
+    Ledger,
+    NodeView,
+    Reading,
+    SignedLicence,
+    Site,
+    SiteBinding,
+    Time,
+    Usage,
+    Visibility,
+)
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+LONGEST_REASON = 500
+LONGEST_NAME = 256
+MOST_KEYS = 32
+"""In one report; with the limits on texts it keeps the answer, which repeats reports, small enough to store."""
+
+_EARLIEST, _LATEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is stored at one revision, decoded. `site` and `ledger` are None where they are missing or bad.
+
+    `problems`: what cannot be used. `blocking`: those of them that stop decisions.
+    """
+
+    site: Site | None
+    ledger: Ledger | None
+    views: tuple[NodeView, ...]
+    clock: Clock | None
+    published: Published | None
+    problems: tuple[str, ...]
+    blocking: tuple[str, ...]
+
+
+class _Bad(NamedTuple):
+    """What is remembered of a value that cannot be used: why, and no exception, which would hold on to old views."""
+
+    why: str
+
+
+class FactReader:
+    """Reads facts from views of the store; a value that did not change is not decoded or verified again."""
+
+    def __init__(self, keys: Keys, keyring: Keyring) -> None:
+        self._keys = keys
+        self._keyring = keyring
+        self._known: dict[str, tuple[int, bytes, object]] = {}
+
+    def read(self, view: View) -> Facts:
+        """Decode everything the law needs from one view."""
+        blocking: list[str] = []
+        problems: list[str] = []
+        site = self._value(view, self._keys.site, self._site, blocking)
+        ledger = self._value(view, self._keys.ledger, self._ledger, blocking)
+        usage = self._value(view, self._keys.usage, self._usage, problems)
+        clock = self._value(view, self._keys.clock, self._clock, problems)
+        published = self._value(view, self._keys.status, self._published, problems)
+        self._value(view, self._keys.leader, read_candidate, problems)  # the election reads it; here it is judged
+        if ledger is None and self._keys.ledger not in view.entries:
+            ledger = Ledger()
+        self._forget(view)
+        return Facts(
+            site=site,
+            ledger=None if ledger is None else msgspec.structs.replace(ledger, usage=usage),
+            views=() if site is None else tuple(self._node(view, node) for node in site.members),
+            clock=clock,
+            published=published,
+            problems=(*problems, *blocking, *self._strangers(view, site)),
+            blocking=tuple(blocking),
+        )
+
+    def _value(self, view: View, key: str, decode: Callable[[Entry], T], problems: list[str]) -> T | None:
+        try:
+            return self._cached(view.entries[key], decode) if key in view.entries else None
+        except BadValue as bad:
+            problems.append(str(bad))
+            return None
+
+    def _cached(self, entry: Entry, decode: Callable[[Entry], T]) -> T:
+        """Decode an entry once; a bad one is bad until it is written again.
+
+        The bytes are compared too, because a store that was restored uses its revisions again.
+        """
+        known = self._known.get(entry.key)
+        if known is None or known[:2] != (entry.mod_revision, entry.value):
+            known = (entry.mod_revision, entry.value, _attempt(entry, decode))
+            self._known[entry.key] = known
+        if isinstance(known[2], _Bad):
+            raise BadValue(entry.key, known[2].why)
+        return known[2]  # type: ignore[return-value]
+
+    def _forget(self, view: View) -> None:
+        for key in self._known.keys() - view.entries.keys():
+            del self._known[key]
+
+    def _site(self, entry: Entry) -> Site:
+        site = decode_value(entry.key, entry.value, Site)
+        if site.site_id != self._keys.site_id:
+            raise BadValue(entry.key, f"is that of site {site.site_id}, not of {self._keys.site_id}")
+        _check_times(entry.key, site.trial_start)
+        if len(set(site.members)) < len(site.members):
+            raise BadValue(entry.key, "names a member twice")
+        for member in site.members:
+            self._keys.node(member)
+        return site
+
+    def _usage(self, entry: Entry) -> Usage:
+        usage = decode_value(entry.key, entry.value, Usage)
+        _check_times(entry.key, usage.reported_at)
+        return usage
+
+    def _clock(self, entry: Entry) -> Clock:
+        clock = decode_value(entry.key, entry.value, Clock)
+        _check_times(entry.key, clock.high_water)
+        return clock
+
+    def _published(self, entry: Entry) -> Published:
+        published = decode_value(entry.key, entry.value, Published)
+        if published.site_id != self._keys.site_id:
+            raise BadValue(entry.key, f"is that of site {published.site_id}, not of {self._keys.site_id}")
+        _check_times(entry.key, published.as_of)
+        return published
+
+    def _ledger(self, entry: Entry) -> Ledger:
+        ledger = decode_value(entry.key, entry.value, Ledger)
+        _check_times(entry.key, *ledger.missing_since.values(), *_times_of(ledger.keys))
+        for signed in ledger.installed:
+            self._verify(entry.key, signed, None)
+        for history in ledger.keys:
+            self._verify(entry.key, history.signed, history.key_id)
+        if ledger.in_use is not None and all(history.key_id != ledger.in_use for history in ledger.keys):
+            raise BadValue(entry.key, f"has no history of the key in use, {ledger.in_use}")
+        return ledger
+
+    def _verify(self, key: str, signed: SignedLicence, key_id: str | None) -> None:
+        """Refuse a licence that is not the vendor's, or not for this USB key or, without one, for this site."""
+        try:
+            genuine = open_licence(signed.file, self._keyring)
+        except LicenceRefused as refused:
+            raise BadValue(key, f"holds a licence that the vendor did not sign: {refused}") from refused
+        if genuine.licence != signed.licence:
+            raise BadValue(key, f"holds the licence {signed.licence.name}, which is not what its file says")
+        match genuine.licence.binding:
+            case KeyBinding(key_id=bound_to) if key_id is not None and bound_to == key_id:
+                return
+            case SiteBinding(site_id=bound_to) if key_id is None and bound_to == self._keys.site_id:
+                return
+        raise BadValue(key, f"holds the licence {signed.licence.name}, which is bound to something else")
+
+    def _node(self, view: View, node: str) -> NodeView:
+        live, last = view.entries.get(self._keys.node(node)), view.entries.get(self._keys.last_seen(node))
+        entry = live or last
+        if entry is None:
+            return NodeView(node, node, Visibility.UNKNOWN, problem="It has never reported.")
+        try:
+            report = self._cached(entry, self._report)
+        except BadValue as bad:
+            return NodeView(node, node, Visibility.UNKNOWN, problem=f"Its report cannot be used: {bad}")
+        return msgspec.structs.replace(report, visibility=Visibility.LIVE if live else Visibility.STALE)
+
+    def _report(self, entry: Entry) -> NodeView:
+        report = decode_value(entry.key, entry.value, Report)
+        if report.node != last_part(entry.key):
+            raise BadValue(entry.key, f"is a report of node {report.node}")
+        if len(report.keys) > MOST_KEYS:
+            raise BadValue(entry.key, f"names {len(report.keys)} USB keys; {MOST_KEYS} are allowed")
+        return NodeView(
+            node=report.node,
+            name=report.name[:LONGEST_NAME],
+            visibility=Visibility.LIVE,
+            keys=tuple(self._key(key) for key in report.keys),
+            vip=report.vip,
+            reported_at=report.written_at,
+        )
+
+    def _key(self, key: ReportedKey) -> InsertedKey:
+        """Judge a key again from what it holds and proved; an agent's word that it is good counts for nothing."""
+        if key.reading is Reading.PENDING and key.read_by is None:
+            return InsertedKey(key.key_id, Reading.FAULTY, "its node reads it without a deadline")
+        if key.reading is not Reading.OK:
+            return InsertedKey(key.key_id, key.reading, key.reason[:LONGEST_REASON], read_by=key.read_by)
+        nonce = key.nonce if key.nonce is not None and len(key.nonce) == NONCE_BYTES else None
+        judged = judge_key(self._keyring, key.key_id, key.licence_file or b"", nonce, key.proof)
+        return InsertedKey(key.key_id, judged.reading, judged.reason[:LONGEST_REASON], judged.signed)
+
+    def _strangers(self, view: View, site: Site | None) -> tuple[str, ...]:
+        members = site.members if site else ()
+        strangers = (e.key for e in view.under(self._keys.nodes) if site and last_part(e.key) not in members)
+        return tuple(f"{key}: reports but is not a member of this site" for key in strangers)
+
+
+def _attempt(entry: Entry, decode: Callable[[Entry], T]) -> T | _Bad:
+    """Decode; whatever is wrong with a value, it harms nothing but that value."""
+    try:
+        return decode(entry)
+    except BadValue as bad:
+        return _Bad(_quotable(bad.why))
+    except Exception as error:  # noqa: BLE001 - anybody may have written it, and it must not stop the coordinators
+        return _Bad(_quotable(f"cannot be used: {error!r}"))
+
+
+def _quotable(text: str) -> str:
+    """Return one short printable line: the text may quote what anyone could have written."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:LONGEST_REASON])
+
+
+def _times_of(histories: tuple[KeyHistory, ...]) -> Iterator[Time]:
+    for history in histories:
+        yield from (at for at in (history.out_since, history.last_removal, history.buffer_until) if at is not None)
+
+
+def _check_times(key: str, *times: Time) -> None:
+    """Refuse times with which the law's sums would leave the calendar."""
+    for at in times:
+        if not _EARLIEST <= at <= _LATEST:
+            raise BadValue(key, f"holds the time {at.isoformat()}, which cannot be")

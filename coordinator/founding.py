@@ -1,0 +1,91 @@
+"""Founding a site: its identity is written once, and the start of its trial outlives the loss of etcd or of a disk.
+
+The start of the trial is kept in etcd and on every node's disk; the earliest that is known counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from cluster.keys import Keys
+from cluster.store import Absent, ModifiedAt, Put, View
+from cluster.values import BadValue, decode_value, encode_value
+from coordinator.cycle import CLOCK_EVERY, Plan
+from coordinator.facts import Facts
+from licensing.decide import Change
+from licensing.model import Site, Time
+
+log = logging.getLogger(__name__)
+
+FILE = "site"
+
+
+class FoundingError(Exception):
+    """The kept identity cannot be used; the text says what to do."""
+
+
+class Founding:
+    """This node's copy of the site's identity, and what to write where etcd has none or a later trial start."""
+
+    def __init__(self, keys: Keys, members: tuple[str, ...], state_dir: Path) -> None:
+        self._keys = keys
+        self._members = members
+        self._file = state_dir / FILE
+        self._kept = self._load()
+
+    def plan(self, facts: Facts, view: View, now: Time) -> Plan | None:
+        """Return what the leader must write about the site itself before anything else; None for nothing."""
+        if facts.site is None:
+            start = min(self._kept.trial_start, now) if self._kept else now
+            site = Site(self._keys.site_id, self._members, start)
+            return self._write(site, Absent(self._keys.site), "The site is founded; its trial starts.", now)
+        if self._kept is not None and self._kept.trial_start < facts.site.trial_start:
+            site = replace(facts.site, trial_start=self._kept.trial_start)
+            condition = ModifiedAt(self._keys.site, view.entries[self._keys.site].mod_revision)
+            return self._write(site, condition, "The trial started earlier than etcd says: a node remembers.", now)
+        return None
+
+    def _write(self, site: Site, condition: Absent | ModifiedAt, sentence: str, now: Time) -> Plan:
+        write = Put(self._keys.site, encode_value(site))
+        return Plan((write,), (condition,), (Change(site.site_id, sentence),), now + CLOCK_EVERY)
+
+    def keep(self, site: Site) -> None:
+        """Keep the earliest trial start on this node's disk; every node does, whether it leads or not.
+
+        A disk that cannot be written is told once and stops nothing.
+        """
+        if self._kept is not None and self._kept.trial_start <= site.trial_start:
+            return
+        self._kept = site
+        try:
+            self._save(site)
+        except OSError as error:
+            log.error("site not kept on disk", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400
+
+    def _save(self, site: Site) -> None:
+        """Write the file whole or not at all, also when the power fails."""
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._file.with_name(f".{FILE}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(encode_value(site))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._file)
+
+    def _load(self) -> Site | None:
+        try:
+            site = decode_value(str(self._file), self._file.read_bytes(), Site)
+        except FileNotFoundError:
+            return None
+        except (OSError, BadValue, msgspec.DecodeError) as error:
+            raise FoundingError(
+                f"{self._file}: {error}. Restore the file, or remove it if this node is new."
+            ) from error
+        if site.site_id != self._keys.site_id:
+            raise FoundingError(f"{self._file} belongs to site {site.site_id}: use another state_dir for this site.")
+        return site

@@ -1,0 +1,131 @@
+"""Where the coordinator's parts meet: the only file that knows all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from cluster.daemon_log import log_to_stderr
+from cluster.election import Election
+from cluster.etcd import open_etcd
+from cluster.identity import BadIdentity, node_uuid
+from cluster.keys import BadKey, Keys
+from cluster.lifetime import CannotStart, run_until_told
+from cluster.mirror import Mirror
+from cluster.pinned import load_keyring
+from cluster.settings import BadSettings, read_settings
+from cluster.store import PermissionRefused, Store, StoreError
+from cluster.timings import BadTimings, Timings
+from coordinator.answering import Answering
+from coordinator.board import Board
+from coordinator.clock import EffectiveClock, boot_clock
+from coordinator.facts import FactReader
+from coordinator.founding import Founding, FoundingError
+from coordinator.http import build_app
+from coordinator.metrics import Metrics
+from coordinator.outlook import Outlook
+from coordinator.published import Leader
+from coordinator.publisher import Publisher
+from coordinator.settings import CoordinatorSettings
+from coordinator.tokens import BadTokens, read_tokens
+
+log = logging.getLogger(__name__)
+
+DONE, FAILED, MISUSED = 0, 1, 2
+SAFE_VOTERS = 3
+
+
+def main(config: Path | None) -> int:
+    """Run the coordinator until it is told to stop; return its exit code: 0 done, 1 failed, 2 bad settings."""
+    try:
+        settings = read_settings(config, CoordinatorSettings, os.environ)
+    except BadSettings as error:
+        print(f"twinkey coordinator: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return MISUSED
+    log_to_stderr(settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except (CannotStart, BadIdentity, BadKey, BadTimings, BadTokens, FoundingError, PermissionRefused) as error:
+        log.error("coordinator stops", extra={"why": error})  # noqa: TRY400 - the text says it all
+        return FAILED
+    except Exception:
+        log.exception("coordinator failed")
+        return FAILED
+    return DONE
+
+
+async def run(settings: CoordinatorSettings) -> None:
+    """Take part in the election and answer until SIGTERM or SIGINT; a leader gives up its lease first.
+
+    Raises:
+        CannotStart, BadIdentity, BadTokens, FoundingError: an operator has to put something right.
+    """
+    keys, node = Keys(settings.site_id), node_uuid(settings.node, settings.state_dir)
+    me = Leader(node, settings.name or socket.gethostname())
+    timings = Timings(lease_ttl=settings.lease_ttl)
+    clock, board = EffectiveClock(), Board(boot_clock)
+    founding = Founding(keys, settings.members, settings.state_dir)
+    reader, tokens = FactReader(keys, load_keyring(settings.keyring)), read_tokens(settings.tokens)
+    store = open_etcd(settings.etcd, timings)
+    mirror = Mirror(store, keys.prefix, timings)
+    election = Election(store, mirror, key=keys.leader, node=node, name=me.name, timings=timings)
+    outlook = Outlook(mirror, election, reader, clock, settings.policy)
+    metrics = Metrics(board, lambda: mirror.connected, lambda: clock.set_back)
+    answering = Answering(outlook, board, metrics)
+    publisher = Publisher(outlook, store, keys, me, founding)
+    app = build_app(board, tokens, lambda: election.leadership is not None, metrics)
+    try:
+        async with serving(app, *settings.address):
+            log.info("coordinator starts", extra={"node": node, "calls_itself": me.name, "listens": settings.listen})
+            await run_until_told(
+                mirror.run(), election.run(), publisher.run(), answering.run(), warn_of_few_voters(store, settings)
+            )
+            await election.resign()
+    finally:
+        await store.close()
+    log.info("coordinator stopped")
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    """Answer HTTP calls meanwhile.
+
+    Raises:
+        CannotStart: the address is taken or not this machine's.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            text = f"cannot listen on {host}:{port}: {error.strerror}: stop what uses it or change the setting listen"
+            raise CannotStart(text) from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def warn_of_few_voters(store: Store, settings: CoordinatorSettings) -> None:
+    """Say once that a site of two nodes needs a witness; then wait like the other tasks."""
+    try:
+        voters = await store.voters()
+    except StoreError:
+        voters = SAFE_VOTERS
+    if len(settings.members) > 1 and voters < SAFE_VOTERS:
+        log.warning(
+            "etcd has too few members",
+            extra={
+                "voters": voters,
+                "what_to_do": "add a witness: with fewer than three, losing one stops every change",
+            },
+        )
+    await asyncio.Event().wait()

@@ -1,0 +1,127 @@
+"""What Prometheus may ask: the board's answer as gauges at the time of the scrape, and the usual process figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from coordinator.board import Board, StatusBody
+from licensing.model import Alert, KeyState, Validity
+from licensing.quota import UNITS
+
+UNIT_LABELS = {"hosts": "hosts", "cpu_sockets": "cpuSockets", "cpu_cores": "cpuCores"}
+
+
+class Metrics:
+    """The coordinator's registry. `store_up` and `clock_set_back` are asked at every scrape."""
+
+    def __init__(self, board: Board, store_up: Callable[[], bool], clock_set_back: Callable[[], bool]) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self.leader_changes = Counter(
+            "twinkey_leader_changes", "Changes of the leader seen by this node.", registry=self.registry
+        )
+        self._requests = Histogram(
+            "twinkey_http_request_duration_seconds",
+            "Time from a request to its answer.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.registry.register(_BoardCollector(board, store_up, clock_set_back))
+
+    def saw_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+
+METRICS = web.AppKey("metrics", Metrics)
+
+
+async def serve(request: web.Request) -> web.Response:
+    """`GET /metrics`."""
+    return web.Response(
+        body=generate_latest(request.app[METRICS].registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+    )
+
+
+class _BoardCollector(Collector):
+    def __init__(self, board: Board, store_up: Callable[[], bool], clock_set_back: Callable[[], bool]) -> None:
+        self._board = board
+        self._store_up = store_up
+        self._clock_set_back = clock_set_back
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("store_up", "Whether this node reaches etcd.", self._store_up())
+        yield _gauge("clock_rollback", "Whether this node's wall clock was set back.", self._clock_set_back())
+        answer = self._board.answer
+        if answer is None:
+            return
+        yield _gauge(
+            "status_age_seconds", "Since when this node's answer may be outdated; 0 when fresh.", self._board.age
+        )
+        yield from _licence(answer.status)
+        yield from _amounts(answer.status)
+        yield from _nodes(answer.status)
+        states = {state.value: state is answer.status.key_state for state in KeyState}
+        yield _labelled("ukey_state", "The state of the site's USB key.", "state", states)
+        alerts = {alert.value: alert in answer.status.alerts for alert in Alert}
+        yield _labelled("alert", "Whether an alert holds.", "alert", alerts)
+
+
+def _licence(status: StatusBody) -> Iterator[Metric]:
+    licence = status.license
+    info = GaugeMetricFamily(
+        "twinkey_license_info", "The licence in force.", labels=("edition", "source", "quota_type")
+    )
+    if licence.edition is not None:
+        units = [
+            label for unit, label in UNIT_LABELS.items() if status.quota and getattr(status.quota, unit) is not None
+        ]
+        info.add_metric((licence.edition.value, licence.source or "", "+".join(units) or "unlimited"), 1)
+    yield info
+    yield _gauge("license_valid", "Whether the licence can be used.", licence.status is Validity.VALID)
+    for name, text, at in (
+        ("license", "When the licence expires.", licence.expires),
+        ("service", "When the after-sales service ends.", licence.service_expires),
+        ("buffer", "When the buffer licence ends.", status.buffer.expires if status.buffer else None),
+    ):
+        if at is not None:
+            yield _gauge(f"{name}_expiration_timestamp_seconds", text, at.timestamp())
+
+
+def _amounts(status: StatusBody) -> Iterator[Metric]:
+    for name, text, amounts in (
+        ("quota", "What the licence covers, by unit.", status.quota),
+        ("usage", "What the platform last reported to use, by unit.", status.usage),
+    ):
+        values = {UNIT_LABELS[unit]: getattr(amounts, unit, None) for unit in UNITS}
+        yield _labelled(name, text, "unit", {unit: value for unit, value in values.items() if value is not None})
+
+
+def _nodes(status: StatusBody) -> Iterator[Metric]:
+    leader = status.leader.management_node_uuid if status.leader else None
+    by_node = {node.management_node_uuid: node for node in status.nodes}
+    yield _labelled("node_ukeys", "USB keys in a node.", "node", {n: len(node.ukeys) for n, node in by_node.items()})
+    yield _labelled(
+        "vip_holder", "Whether a node holds the virtual IP.", "node", {n: v.vip for n, v in by_node.items()}
+    )
+    yield _labelled("leader", "Whether a node's coordinator leads.", "node", {n: n == leader for n in by_node})
+    reported = {n: v.reported_at.timestamp() for n, v in by_node.items() if v.reported_at is not None}
+    yield _labelled("node_report_timestamp_seconds", "When a node wrote its last report.", "node", reported)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"twinkey_{name}", text, value=float(value))
+
+
+def _labelled(name: str, text: str, label: str, values: dict[str, float] | dict[str, int] | dict[str, bool]) -> Metric:
+    family = GaugeMetricFamily(f"twinkey_{name}", text, labels=(label,))
+    for key, value in values.items():
+        family.add_metric((key,), float(value))
+    return family

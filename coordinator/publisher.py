@@ -1,0 +1,112 @@
+"""The leader's task: as long as this node leads, turn every change of the facts into one fenced publication."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from cluster.election import Leadership
+from cluster.keys import Keys
+from cluster.store import Refused, Store, StoreError, Unavailable
+from coordinator.cycle import Office, Plan, plan
+from coordinator.facts import Facts
+from coordinator.founding import Founding
+from coordinator.outlook import Outlook
+from coordinator.published import Leader
+from coordinator.waking import first_of
+from licensing.model import Time
+
+log = logging.getLogger(__name__)
+
+PAUSE_AFTER_REFUSAL = 0.2
+PAUSE_AFTER_FAILURE = 5.0
+SEEN_WITHIN = 2.0
+BURST = 5
+"""Publications without a rest; after as many it pauses between them: a storm of changes is no storm of writes."""
+
+
+class Publisher:
+    """Plans and commits while the election says that this node leads; the plan is pure, the fence is etcd's."""
+
+    def __init__(self, outlook: Outlook, store: Store, keys: Keys, me: Leader, founding: Founding) -> None:
+        self._outlook = outlook
+        self._mirror = outlook.mirror
+        self._election = outlook.election
+        self._store = store
+        self._keys = keys
+        self._me = me
+        self._founding = founding
+        self._index = 0
+        self._burst = 0
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            seen, term = self._mirror.version, self._election.version
+            pause = await self._turn()
+            if self._burst > BURST:
+                await asyncio.sleep(PAUSE_AFTER_REFUSAL)
+            await first_of(self._mirror.changed(seen), self._election.changed(term), timeout=pause)
+
+    async def _turn(self) -> float | None:
+        """Decide and publish once; return after how many seconds to look again with nothing happening."""
+        if not self._mirror.connected:
+            return None
+        try:
+            return await self._publish(self._look())
+        except Refused as refused:
+            log.info("publication refused", extra={"why": str(refused)})
+            return PAUSE_AFTER_REFUSAL
+        except Unavailable as error:
+            log.warning("publication failed", extra={"why": str(error)})
+            return PAUSE_AFTER_REFUSAL
+        except StoreError as error:  # such as a full disk or a missing permission: it will not be gone in a moment
+            log.error("publication failed", extra={"why": str(error)})  # noqa: TRY400 - the text says it all
+            return PAUSE_AFTER_FAILURE
+        except Exception:  # a leader that cannot decide must say so and go on holding what was published
+            log.exception("decision failed")
+            return PAUSE_AFTER_FAILURE
+
+    def _look(self) -> Facts:
+        """Read the facts, and remember of them what a leader has to know even if the store should lose it."""
+        facts = self._outlook.look()
+        self._index = max(self._index, facts.published.index if facts.published else 0)
+        if facts.site is not None:
+            self._founding.keep(facts.site)
+        return facts
+
+    async def _publish(self, facts: Facts) -> float | None:
+        leadership = self._election.leadership
+        if leadership is None or facts.blocking:
+            self._burst = 0
+            return None  # the board tells what blocks; deciding without what cannot be read would forget it
+        now = self._outlook.clock.now()
+        planned = self._plan(facts, leadership, now)
+        if not planned.writes:
+            self._burst = 0
+            return (planned.again_at - now).total_seconds()
+        self._burst += 1
+        revision = await self._store.commit((leadership.fence(), *planned.conditions), planned.writes)
+        for change in planned.changes:
+            log.info("decided", extra={"subject": change.subject, "what": change.sentence})
+        await self._see(revision)
+        return 0.0
+
+    def _plan(self, facts: Facts, leadership: Leadership, now: Time) -> Plan:
+        view = self._mirror.view
+        founding = self._founding.plan(facts, view, now)
+        if founding is not None:
+            return founding
+        office = Office(self._keys, self._me, leadership.epoch, self._index)
+        return plan(facts, view, office, now, self._outlook.policy)
+
+    async def _see(self, revision: int) -> None:
+        """Wait until the mirror shows what was just written, so that the next plan builds on it.
+
+        A store that was restored meanwhile may never show it; then the next plan's conditions tell.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEEN_WITHIN):
+                while self._mirror.connected and self._mirror.view.revision < revision:
+                    await self._mirror.changed(self._mirror.version)

@@ -1,0 +1,97 @@
+"""The coordinator's settings: one TOML file and the environment, see `cluster.settings`."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from cluster.identity import parse_uuid
+from cluster.keys import Keys
+from cluster.settings import EtcdSettings, Settings
+from cluster.timings import Timings
+from licensing.policy import Policy
+
+LARGEST_PORT = 65_535
+
+
+class CoordinatorSettings(Settings, frozen=True):
+    """Everything that can be set about a coordinator."""
+
+    site_id: Annotated[str, Meta(description="The site's id, the same on every node.", min_length=1)]
+    members: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="The `managementNodeUuid` of each management node; used once, when the site is founded.",
+            min_length=1,
+            max_length=2,
+        ),
+    ]
+    state_dir: Annotated[Path, Meta(description="Directory of what this node keeps: its id and the trial's start.")]
+    keyring: Annotated[
+        Path, Meta(description="The pinned public keys of the vendor, written by `twinkey issuer keygen`.")
+    ]
+    tokens: Annotated[Path, Meta(description="JSON file with the bearer tokens that may call the API, as hashes.")]
+    node: Annotated[
+        str | None,
+        Meta(description="This node's `managementNodeUuid`; derived from the machine and kept when left out."),
+    ] = None
+    name: Annotated[str, Meta(description="The node's name for people; the host name when left out.")] = ""
+    listen: Annotated[
+        str,
+        Meta(
+            description="Address and port of the HTTP API.",
+            pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
+            examples=["127.0.0.1:8441"],
+        ),
+    ] = "127.0.0.1:8441"
+    node_hold: Annotated[
+        float,
+        Meta(
+            description="Seconds for which the keys of a node that stopped reporting still count.", ge=0, le=31_536_000
+        ),
+    ] = 86400.0
+    removal_settle: Annotated[
+        float, Meta(description="Seconds a key must be out of service before a buffer starts.", ge=0, le=86_400)
+    ] = 60.0
+    auto_synchronize: Annotated[
+        bool, Meta(description="Install the licence of a newly inserted genuine key by itself.")
+    ] = True
+    sales: Annotated[str, Meta(description="Whom banners name for purchases.")] = "your sales contact"
+    support: Annotated[str, Meta(description="Whom banners name for help.")] = "your support contact"
+    lease_ttl: Annotated[int, Meta(description="Seconds after which a silent leader is replaced.", ge=3, le=60)] = 3
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least that is worth a line in the log.")
+    ] = "info"
+    etcd: EtcdSettings = EtcdSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse ids that cannot be a path or could never match a report, timings that cannot work, and bad ports."""
+        Keys(self.site_id)
+        if self.node:
+            parse_uuid(self.node, "node")
+        for member in self.members:
+            if (normal := parse_uuid(member, "members")) != member:
+                raise ValueError(f"members: write {member} as {normal}, as its node calls itself")
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("members: each node is named once")
+        Timings(lease_ttl=self.lease_ttl)
+        if self.address[1] > LARGEST_PORT:
+            raise ValueError(f"listen: {self.address[1]} is not a port; the largest is {LARGEST_PORT}")
+
+    @property
+    def policy(self) -> Policy:
+        """The law's settings of this site."""
+        return Policy(
+            node_hold=dt.timedelta(seconds=self.node_hold),
+            removal_settle=dt.timedelta(seconds=self.removal_settle),
+            auto_synchronize=self.auto_synchronize,
+            sales=self.sales,
+            support=self.support,
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port to listen on."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)

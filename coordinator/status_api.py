@@ -1,0 +1,67 @@
+"""`GET /v1/status`: the whole answer, with an entity tag for those who ask often and a long poll for those who wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp import web
+
+from coordinator.board import Answer, Board
+from coordinator.errors import bad_parameter, not_ready
+
+LONGEST_WAIT = 60.0
+BOARD = web.AppKey("board", Board)
+CLOSING = web.AppKey("closing", asyncio.Event)
+
+
+async def get_status(request: web.Request) -> web.Response:
+    """Answer with the newest status.
+
+    `?wait=30&index=N` waits up to that many seconds for an answer other than the one with index N, or, with
+    `If-None-Match`, for one with another tag: then it also tells when the same publication has become stale.
+    """
+    board = request.app[BOARD]
+    wait = _number(request, "wait", LONGEST_WAIT)
+    known = _number(request, "index", float(2**53))
+    if board.answer is None:
+        raise not_ready()
+    if wait:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await _until_news(board, request, known)
+    return _response(request, board)
+
+
+async def _until_news(board: Board, request: web.Request, known: float | None) -> None:
+    while board.answer is not None and not request.app[CLOSING].is_set() and _is_known(board.answer, request, known):
+        await board.changed(board.version)
+
+
+def _is_known(answer: Answer, request: web.Request, known: float | None) -> bool:
+    tags = request.if_none_match
+    if tags:
+        return any(tag.value == "*" or f'"{tag.value}"' == answer.etag for tag in tags)
+    return known is not None and answer.status.index == known
+
+
+def _response(request: web.Request, board: Board) -> web.Response:
+    answer = board.answer
+    assert answer is not None
+    headers = {"ETag": answer.etag, "Age": str(int(board.age)), "Cache-Control": "no-cache"}
+    if request.if_none_match and _is_known(answer, request, None):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=answer.body, content_type="application/json", headers=headers)
+
+
+def _number(request: web.Request, name: str, largest: float) -> float | None:
+    given = request.query.get(name)
+    if given is None:
+        return None
+    try:
+        value = float(given) if name == "wait" else float(int(given))
+    except (ValueError, OverflowError):
+        value = -1.0
+    if not 0 <= value <= largest:
+        raise bad_parameter(name, given[:64], f"a number from 0 to {largest:.0f}")
+    return value

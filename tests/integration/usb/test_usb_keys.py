@@ -1,0 +1,204 @@
+"""The real bus, libusb and the real workers on a USB bus made of software."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from licensing.model import Reading
+from tests.usbmodel.testbed import KEYBOARD, STICK, Key, UmockBus
+from tests.usbmodel.vendor import Vendor
+from tests.usbmodel.watched import Watched
+from tests.waiting import eventually_sync
+from usbwatch.bus import KeySet
+
+Watch = Callable[..., Watched]
+
+
+def genuine(vendor: Vendor, serial: str, fault: str = "") -> Key:
+    """Return a key as the vendor ships it."""
+    return Key(serial, vendor.licence_file(serial), vendor.device_key, fault)
+
+
+def read(count: int = 1) -> Callable[[KeySet], bool]:
+    """Return the condition that so many keys are there and none is still being read."""
+    return lambda keys: len(keys) == count and all(key.reading is not Reading.PENDING for key in keys)
+
+
+def test_a_key_is_read_and_other_devices_are_never_opened(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A licence key proves itself, while a keyboard and a foreign stick beside it are left alone."""
+    umock_bus.plug_other("1-1", KEYBOARD, "kbd", driver="usbhid")
+    umock_bus.plug_other("1-2", STICK, "4C53", driver="usb-storage")
+    umock_bus.plug("1-3", genuine(vendor, "LK-1"))
+    (key,) = watched().until(read())
+    assert (key.key_id, key.reading, key.assurance) == ("LK-1", Reading.OK, "proven")
+    assert key.licence_file == vendor.licence_file("LK-1")
+    assert (umock_bus.touched("1-1"), umock_bus.touched("1-2")) == (0, 0)
+
+
+def test_a_key_shows_as_pending_first(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A key that is plugged in is there at once, pending with a deadline, and then with its reading."""
+    watch = watched()
+    watch.until(lambda keys: keys == ())
+    umock_bus.plug("1-3", genuine(vendor, "LK-1"))
+    watch.until(read())
+    first = watch.sets()[1][0]
+    assert (first.reading, first.read_by is not None) == (Reading.PENDING, True)
+
+
+def test_plugging_and_pulling_are_seen_from_the_events(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """What happens on the bus is seen before the bus would have looked again by itself."""
+    watch = watched()
+    watch.until(lambda keys: keys == ())
+    for _ in range(3):  # chance cannot bring a look of its own three times in a row
+        umock_bus.plug("1-3", genuine(vendor, "LK-1"))
+        watch.until(read(), within=1.5)
+        umock_bus.unplug("1-3")
+        watch.until(lambda keys: keys == (), within=1.5)
+
+
+def test_a_driver_of_the_kernel_is_detached(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A key that a driver of the kernel has taken is read all the same."""
+    umock_bus.plug("1-3", genuine(vendor, "LK-1"), driver="usbtest")
+    assert watched().until(read())[0].reading is Reading.OK
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("stall", "refused to answer"),
+        ("mute", "did not answer in time"),
+        ("dead", "did not answer in time"),
+        ("short", "answers are damaged"),
+        ("babble", "answers are damaged"),
+        ("garbage", "answers are damaged"),
+        ("oversize", "more than a licence can have"),
+        ("two-faced", "changed its identity"),
+        ("stuck", "did not answer within"),
+    ],
+)
+def test_a_faulty_key_is_faulty_with_a_reason(
+    fault: str, reason: str, umock_bus: UmockBus, vendor: Vendor, watched: Watch
+) -> None:
+    """Whatever a key does wrong, it is shown as faulty in good time, with words that say why."""
+    umock_bus.plug("1-3", genuine(vendor, "LK-1", fault))
+    (key,) = watched(read_deadline=2.5).until(read())
+    assert key.reading is Reading.FAULTY
+    assert reason in key.reason
+
+
+def test_a_faulty_key_that_recovers_is_read_again(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A key that could not be read is tried again without anybody asking."""
+    umock_bus.plug("1-3", genuine(vendor, "LK-1", "stall"))
+    watch = watched()
+    watch.until(lambda keys: keys[0].reading is Reading.FAULTY)
+    umock_bus.fault("1-3", "")
+    watch.until(lambda keys: keys[0].reading is Reading.OK)
+
+
+def test_a_clone_with_another_device_key_is_not_genuine(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A copy has the serial number and the licence, but not the device key."""
+    umock_bus.plug("1-3", Key("LK-1", vendor.licence_file("LK-1"), bytes(32)))
+    assert watched().until(read())[0].reading is Reading.NOT_GENUINE
+
+
+def test_a_key_that_cannot_prove_itself_is_copyable(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A licence that asks for no proof is accepted, and said to be copyable."""
+    umock_bus.plug("1-3", Key("LK-1", vendor.licence_file("LK-1", proving=False)))
+    (key,) = watched().until(read())
+    assert (key.reading, key.assurance) == (Reading.OK, "copyable")
+
+
+def test_a_blank_key_is_faulty(umock_bus: UmockBus, watched: Watch) -> None:
+    """A key without a licence is inserted and of no use."""
+    umock_bus.plug("1-3", Key("LK-1", b""))
+    assert "blank" in watched().until(read())[0].reason
+
+
+def test_a_key_without_a_usable_serial_number_is_faulty_under_its_port(
+    umock_bus: UmockBus, vendor: Vendor, watched: Watch
+) -> None:
+    """A key whose serial number cannot be shown counts as inserted, named after its port."""
+    umock_bus.plug("1-3", genuine(vendor, "LK 1\n"))
+    (key,) = watched().until(read())
+    assert (key.key_id, key.reading) == ("port 1-3", Reading.FAULTY)
+
+
+def test_a_key_pulled_while_it_is_read_just_disappears(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A key that is pulled in the middle of a reading is never shown as faulty."""
+    watch = watched()
+    watch.until(lambda keys: keys == ())
+    umock_bus.plug("1-3", genuine(vendor, "LK-1", "mute"))
+    eventually_sync(lambda: umock_bus.waiting("1-3"))
+    umock_bus.unplug("1-3")
+    watch.until(lambda keys: keys == ())
+    assert {key.reading for keys in watch.sets() for key in keys} <= {Reading.PENDING}
+
+
+def test_a_key_swapped_while_it_is_read_is_not_taken_for_the_other(
+    umock_bus: UmockBus, vendor: Vendor, watched: Watch
+) -> None:
+    """When another key takes the port in the middle of a reading, only the other key's reading counts."""
+    umock_bus.plug("1-3", genuine(vendor, "LK-1", "mute"))
+    watch = watched()
+    eventually_sync(lambda: umock_bus.waiting("1-3"))
+    umock_bus.unplug("1-3")
+    umock_bus.plug("1-3", genuine(vendor, "LK-2"))
+    (key,) = watch.until(lambda keys: [key.reading for key in keys] == [Reading.OK])
+    assert key.key_id == "LK-2"
+    assert {key.reading for keys in watch.sets() for key in keys} <= {Reading.PENDING, Reading.OK}
+
+
+def test_two_keys_of_one_identity_are_duplicates(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """Two keys that claim one identity are both refused, until one of them is pulled out."""
+    umock_bus.plug("1-3", genuine(vendor, "LK-1"))
+    umock_bus.plug("1-4", genuine(vendor, "LK-1"))
+    watch = watched()
+    watch.until(lambda keys: [key.reading for key in keys] == [Reading.DUPLICATE] * 2)
+    umock_bus.unplug("1-4")
+    watch.until(lambda keys: [key.reading for key in keys] == [Reading.OK])
+
+
+def test_eight_keys_at_once_are_all_read(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A hub full of keys is read within the deadline of a single one."""
+    for number in range(8):
+        umock_bus.plug(f"1-{number + 1}", genuine(vendor, f"LK-{number}"))
+    keys = watched().until(read(8))
+    assert [(key.key_id, key.reading) for key in keys] == [(f"LK-{n}", Reading.OK) for n in range(8)]
+
+
+def test_a_reread_takes_a_new_proof(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """Asked to reread, the bus challenges each key again and never shows it as gone meanwhile."""
+    umock_bus.plug("1-3", genuine(vendor, "LK-1"))
+    watch = watched()
+    (before,) = watch.until(read())
+    seen = len(watch.sets())
+    watch.reread()
+    (after,) = watch.until(lambda keys: keys[0].nonce != before.nonce)
+    assert after.proof != before.proof
+    assert {key.reading for keys in watch.sets()[seen:] for key in keys} == {Reading.OK}
+
+
+def test_plugging_again_and_again_leaks_no_file_descriptor(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """After many plugs and pulls the watching process has no more open files than before."""
+    watch = watched()
+    watch.until(lambda keys: keys == ())
+    counts = []
+    for _ in range(6):
+        umock_bus.plug("1-3", genuine(vendor, "LK-1"))
+        watch.until(lambda keys: [key.reading for key in keys] == [Reading.OK])
+        umock_bus.unplug("1-3")
+        watch.until(lambda keys: keys == ())
+        counts.append(watch.open_files())
+    assert counts[-1] <= counts[0]
+
+
+def test_the_watching_process_ends_at_once(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """Closing the bus in the middle of a reading takes no time and leaves no worker."""
+    umock_bus.plug("1-3", genuine(vendor, "LK-1", "mute"))
+    watch = watched()
+    eventually_sync(lambda: umock_bus.waiting("1-3"))
+    assert watch.process.stdin is not None
+    watch.process.stdin.close()
+    assert watch.process.wait(timeout=2) == 0

@@ -1,0 +1,134 @@
+"""Candidates on the store in memory: one leads, and never two in one epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cluster.election import Election
+from cluster.memory import MemoryCluster, MemoryStore
+from cluster.mirror import Mirror
+from cluster.store import Delete, Put, Refused
+from cluster.timings import Timings
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KEY = "/s/leader"
+FAST = Timings(renew=0.05, probe=0.05)
+
+
+@asynccontextmanager
+async def candidate(store: MemoryStore, node: str, timings: Timings = FAST) -> AsyncIterator[Election]:
+    """Run one candidate with a mirror of its own."""
+    mirror = Mirror(store, "/s/", timings)
+    election = Election(store, mirror, key=KEY, node=node, name=f"host {node}", timings=timings)
+    tasks = {asyncio.create_task(mirror.run()), asyncio.create_task(election.run())}
+    try:
+        yield election
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_a_lone_candidate_leads() -> None:
+    """It holds the key, its fence holds, and the mirror shows its name."""
+    cluster = MemoryCluster()
+    async with candidate(cluster.client(), "a") as election:
+        await election.changed(0)
+        assert election.leadership is not None
+        await cluster.client().commit([election.leadership.fence()], [Put("/s/x", b"1")])
+        assert cluster.entries[KEY].create_revision == election.leadership.epoch
+        await eventually(lambda: election.leader is not None and election.leader.name == "host a")
+    assert KEY not in cluster.entries
+
+
+async def test_resigning_lets_the_other_lead_at_once() -> None:
+    """Nobody waits for the lease, the epoch is a new one, and who resigned stays out."""
+    cluster = MemoryCluster()
+    async with candidate(cluster.client(), "a") as first:
+        await first.changed(0)
+        async with candidate(cluster.client(), "b") as second:
+            await eventually(lambda: second.why == "another node leads")
+            epoch = cluster.entries[KEY].create_revision
+            await first.resign()
+            assert first.leadership is None
+            await asyncio.wait_for(second.changed(0), 1)
+            assert second.leadership is not None
+            assert second.leadership.epoch > epoch
+        await eventually(lambda: KEY not in cluster.entries)
+        assert first.leadership is None
+
+
+async def test_a_leader_that_is_cut_off_steps_down_before_another_can_lead() -> None:
+    """At no moment do two candidates believe that they lead."""
+    cluster = MemoryCluster()
+    timings = Timings(lease_ttl=2, renew=0.05, probe=0.05, attempt=0.1, call_deadline=0.2)
+    cut_off = cluster.client()
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(candidate(cut_off, "a", timings))
+        await first.changed(0)
+        second = await stack.enter_async_context(candidate(cluster.client(), "b", timings))
+        fence = first.leadership.fence()
+        cut_off.offline()
+        both = False
+
+        def taken_over() -> bool:
+            nonlocal both
+            both = both or bool(first.leadership and second.leadership)
+            return second.leadership is not None
+
+        await eventually(taken_over, within=5)
+        assert not both
+        cut_off.online()
+        with pytest.raises(Refused):
+            await cut_off.commit([fence], [Put("/s/x", b"late")])
+        assert first.leadership is None
+
+
+async def test_a_campaign_whose_answer_got_lost_is_won() -> None:
+    """The candidate reads the key again and finds its own lease there."""
+    cluster = MemoryCluster()
+    store = cluster.client()
+    store.lose_next_answer()
+    async with candidate(store, "a") as election:
+        await asyncio.wait_for(election.changed(0), 2)
+        assert election.leadership is not None
+        assert election.leadership.epoch == cluster.entries[KEY].create_revision == 2
+
+
+async def test_a_leader_whose_key_was_deleted_steps_down() -> None:
+    """An operator who deletes the key ends the term; the next one has a new epoch."""
+    cluster = MemoryCluster()
+    async with candidate(cluster.client(), "a") as election:
+        await election.changed(0)
+        epoch = election.leadership.epoch
+        await cluster.client().commit([], [Delete(KEY)])
+        await eventually(lambda: election.leadership is not None and election.leadership.epoch > epoch)
+        assert election.version == 3
+
+
+async def test_a_garbled_leader_key_is_nobody() -> None:
+    """A key that cannot be read still blocks the election, and names no leader."""
+    cluster = MemoryCluster()
+    cluster.apply([Put(KEY, b"\xff")])
+    async with candidate(cluster.client(), "a") as election:
+        await eventually(lambda: "delete it" in election.why)
+        assert (election.leader, election.leadership) == (None, None)
+        await cluster.client().commit([], [Delete(KEY)])
+        await asyncio.wait_for(election.changed(0), 2)
+
+
+async def test_of_many_candidates_one_leads() -> None:
+    """However many begin at once, the key has one holder and the others wait."""
+    cluster = MemoryCluster()
+    async with AsyncExitStack() as stack:
+        elections = [await stack.enter_async_context(candidate(cluster.client(), f"n{i}")) for i in range(5)]
+        await eventually(lambda: sum(each.leadership is not None for each in elections) == 1)
+        await eventually(lambda: sum(each.why == "another node leads" for each in elections) == 4)
+        assert len(cluster._leases) == 1

@@ -1,0 +1,51 @@
+"""The rule of the election, row by row."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from cluster.election_step import Action, Campaign, Lead, Observation, Own, StepDown, Wait, step
+from cluster.store import Entry
+
+KEY = "/s/leader"
+OURS = Entry(KEY, b"", create_revision=7, mod_revision=7, lease_id=1)
+THEIRS = Entry(KEY, b"", create_revision=9, mod_revision=9, lease_id=2)
+LEASELESS = Entry(KEY, b"", create_revision=9, mod_revision=9)
+
+seen = partial(Observation, True)  # noqa: FBT003 - the mirror is up to date
+blind = partial(Observation, False)  # noqa: FBT003 - the store is out of reach
+
+NOW = 100.0
+TRUSTED, OVER = Own(7, NOW + 0.001), Own(7, NOW)
+
+
+@pytest.mark.parametrize(
+    ("observed", "own", "action"),
+    [
+        (seen(9, None), None, Campaign()),
+        (blind(9, None), None, Wait("the store is out of reach")),
+        (seen(9, THEIRS), None, Wait("another node leads")),
+        (blind(9, THEIRS), None, Wait("the store is out of reach")),
+        (seen(7, OURS), TRUSTED, Lead()),
+        (blind(7, OURS), TRUSTED, Lead()),
+        (seen(6, None), TRUSTED, Lead()),
+        (seen(6, THEIRS), TRUSTED, Lead()),
+        (seen(8, None), TRUSTED, StepDown("the leader key is gone")),
+        (seen(9, THEIRS), TRUSTED, StepDown("another node was elected")),
+        (seen(7, OURS), OVER, StepDown("the lease ran out")),
+        (seen(6, None), OVER, StepDown("the lease ran out")),
+        (blind(7, OURS), OVER, StepDown("the lease ran out")),
+    ],
+)
+def test_each_row_of_the_rule(observed: Observation, own: Own | None, action: Action) -> None:
+    """What is seen, what we are, what we do."""
+    assert step(observed, own, NOW) == action
+
+
+def test_a_leader_key_without_a_lease_is_pointed_out() -> None:
+    """Such a key would block the election for ever, so an operator is told what to delete."""
+    action = step(seen(9, LEASELESS), None, NOW)
+    assert isinstance(action, Wait)
+    assert action.why == f"{KEY} was written without a lease and would stay for ever: delete it"

@@ -1,0 +1,127 @@
+"""Founding: the trial begins once, whatever is wiped."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from cluster.store import Absent, ModifiedAt
+from cluster.values import decode_value, encode_value
+from coordinator.founding import FILE, Founding, FoundingError
+from licensing.model import Site
+from tests.unit.coordinator.stored import DAY, KEYS, NOW, SITE, TRIAL_START, A, B, facts_of, view_of, written
+
+EARLY, LATE = Site(SITE, (A, B), TRIAL_START), Site(SITE, (A, B), NOW)
+
+
+def founding(folder: Path) -> Founding:
+    """Return a node's founding, as after a start."""
+    return Founding(KEYS, (A, B), folder)
+
+
+def kept(folder: Path) -> Site:
+    """Return what a node's disk holds."""
+    return decode_value(FILE, (folder / FILE).read_bytes(), Site)
+
+
+def test_an_empty_store_is_founded_once(tmp_path: Path) -> None:
+    """Where etcd and the disk know nothing, the trial starts now, provided that nobody was faster."""
+    view = view_of({})
+    plan = founding(tmp_path).plan(facts_of(view), view, NOW)
+    assert plan is not None
+    assert plan.conditions == (Absent(KEYS.site),)
+    assert written(plan.writes) == {KEYS.site: encode_value(LATE)}
+    assert plan.changes
+
+
+def test_a_founded_site_is_left_alone(tmp_path: Path) -> None:
+    """Nothing is to be written about a site that is there."""
+    here = founding(tmp_path)
+    here.keep(EARLY)
+    view = view_of({KEYS.site: encode_value(EARLY)})
+    assert here.plan(facts_of(view), view, NOW) is None
+
+
+def test_the_trial_survives_the_loss_of_etcd(tmp_path: Path) -> None:
+    """A node that kept the site's identity founds it again with the start it had."""
+    founding(tmp_path).keep(EARLY)
+    view = view_of({})
+    plan = founding(tmp_path).plan(facts_of(view), view, NOW)
+    assert plan is not None
+    assert written(plan.writes) == {KEYS.site: encode_value(EARLY)}
+
+
+def test_the_trial_survives_the_loss_of_a_disk(tmp_path: Path) -> None:
+    """A node without its disk takes the start from etcd and keeps it again."""
+    here = founding(tmp_path)
+    here.keep(EARLY)
+    (tmp_path / FILE).unlink()
+    founding(tmp_path).keep(EARLY)
+    assert kept(tmp_path) == EARLY
+
+
+def test_a_node_that_remembers_an_earlier_start_corrects_etcd(tmp_path: Path) -> None:
+    """The earliest start that any leader knows counts, if etcd still says what was read."""
+    founding(tmp_path).keep(EARLY)
+    view = view_of({KEYS.site: encode_value(LATE)}, revision=31)
+    here = founding(tmp_path)
+    here.keep(LATE)
+    plan = here.plan(facts_of(view), view, NOW)
+    assert plan is not None
+    assert plan.conditions == (ModifiedAt(KEYS.site, 31),)
+    assert written(plan.writes) == {KEYS.site: encode_value(EARLY)}
+    assert kept(tmp_path) == EARLY
+
+
+def test_a_start_in_the_future_is_not_believed(tmp_path: Path) -> None:
+    """A disk that remembers a later start than now does not lengthen the trial."""
+    founding(tmp_path).keep(Site(SITE, (A, B), NOW + DAY))
+    view = view_of({})
+    plan = founding(tmp_path).plan(facts_of(view), view, NOW)
+    assert plan is not None
+    assert written(plan.writes) == {KEYS.site: encode_value(LATE)}
+
+
+def test_what_is_kept_is_private_and_whole(tmp_path: Path) -> None:
+    """The file is for its owner alone, and nothing else is left in the folder."""
+    folder = tmp_path / "state"
+    founding(folder).keep(EARLY)
+    assert [(each.name, oct(each.stat().st_mode)[-3:]) for each in folder.iterdir()] == [(FILE, "600")]
+
+
+def test_a_disk_that_cannot_be_written_is_told_once_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full or read-only disk is no reason to stop publishing."""
+    here = founding(tmp_path)
+    (tmp_path / FILE).mkdir()
+    with caplog.at_level(logging.ERROR):
+        here.keep(EARLY)
+        here.keep(EARLY)
+    assert [record.message for record in caplog.records] == ["site not kept on disk"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "Restore the file"),
+        (encode_value(EARLY)[:-3], "Restore the file"),
+        (b"\xff\xfe", "Restore the file"),
+        (encode_value(Site("site-2", (A, B), TRIAL_START)), "belongs to site site-2"),
+    ],
+    ids=["empty", "cut short", "not text", "of another site"],
+)
+def test_a_file_that_is_not_ours_stops_the_start(tmp_path: Path, content: bytes, why: str) -> None:
+    """A damaged or foreign identity is for a person to look at, and the text says what to do."""
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(FoundingError, match=why):
+        founding(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    """Not being able to read is not the same as having nothing."""
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(FoundingError, match="Restore the file"):
+        founding(tmp_path)

@@ -1,0 +1,156 @@
+"""The simulated and the real bus, each with a way to plug keys in, so that one set of tests runs against both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from licensing.genuine import proof_message
+from tests.usbmodel.vendor import Vendor
+from tests.waiting import eventually
+from usbwatch.bus import Bus, Judge, KeySet
+from usbwatch.device import Device
+from usbwatch.messages import Contents, Failed, Outcome
+from usbwatch.real import UsbBus
+from usbwatch.simulated import SimulatedBus
+from usbwatch.simulated_key import SUFFIX, SimulatedKey, write_key_file
+from usbwatch.sysfs import scan
+from usbwatch.timings import UsbTimings
+
+IDS = (0x1209, 0xA1A1)
+QUICK = UsbTimings(settle=0.01, burst=0.1, reconcile=30.0, retries=(0.01,))
+
+
+class Viewer:
+    """Collects the sets that a bus yields."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.sets: list[KeySet] = []
+        self.task = asyncio.create_task(self._collect(bus))
+
+    async def until(self, condition: Callable[[KeySet], bool], within: float = 5.0) -> KeySet:
+        """Wait for a newest set that meets the condition and return it."""
+        await eventually(lambda: bool(self.sets) and condition(self.sets[-1]), within, what=str(self.sets[-1:]))
+        return self.sets[-1]
+
+    async def _collect(self, bus: Bus) -> None:
+        async for keys in bus.watch():
+            self.sets.append(keys)
+
+
+class Rig(Protocol):
+    """A bus under test; `port` is any name, and each port holds one key."""
+
+    bus: Bus
+
+    def plug(self, port: str, key: SimulatedKey) -> None:
+        """Plug a key in."""
+
+    def unplug(self, port: str) -> None:
+        """Pull it out."""
+
+
+class SimulatedRig:
+    """The simulated bus on a real directory."""
+
+    def __init__(self, directory: Path, vendor: Vendor) -> None:
+        self.directory = directory / "bus"
+        self.bus: SimulatedBus = SimulatedBus(self.directory, vendor.judge)
+
+    def plug(self, port: str, key: SimulatedKey) -> None:
+        """Put the key's file there."""
+        write_key_file(self.directory / f"{port}{SUFFIX}", key)
+
+    def unplug(self, port: str) -> None:
+        """Remove the key's file."""
+        (self.directory / f"{port}{SUFFIX}").unlink()
+
+
+class SysfsTree:
+    """A directory that looks as the kernel's table of USB devices does."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.root.mkdir()
+        self._address = 1
+
+    def add(self, sysname: str, ids: tuple[int, int] = IDS) -> None:
+        """List a device."""
+        self._address += 1
+        device = self.root / sysname
+        device.mkdir()
+        values = {"idVendor": f"{ids[0]:04x}", "idProduct": f"{ids[1]:04x}", "busnum": 1, "devnum": self._address}
+        for name, value in values.items():
+            (device / name).write_text(f"{value}\n")
+
+    def remove(self, sysname: str) -> None:
+        """Do not list it any more."""
+        for file in (self.root / sysname).iterdir():
+            file.unlink()
+        (self.root / sysname).rmdir()
+
+
+class UsbRig:
+    """The real bus on a sysfs that is a directory, with a reader that answers from memory.
+
+    `reads` counts the readings of each port. A port in `held` is not answered until it is taken out of there.
+    """
+
+    def __init__(
+        self, directory: Path, vendor: Vendor, timings: UsbTimings = QUICK, judge: Judge | None = None
+    ) -> None:
+        self.tree = SysfsTree(directory / "devices")
+        self.keys: dict[str, SimulatedKey] = {}
+        self.reads: dict[str, int] = {}
+        self.held: set[str] = set()
+        self.answers: dict[str, Outcome] = {}
+        self.trouble: OSError | None = None
+        self.ring: Callable[[], None] = lambda: None
+        self.bus: UsbBus = UsbBus(
+            judge or vendor.judge, timings=timings, scan=self._scan, read=self._read, wakeups=self._wakeups
+        )
+
+    def plug(self, port: str, key: SimulatedKey) -> None:
+        """List the device and ring."""
+        self.keys[port] = key
+        self.tree.add(port)
+        self.ring()
+
+    def unplug(self, port: str) -> None:
+        """Take it off the list and ring."""
+        self.tree.remove(port)
+        self.ring()
+
+    def _scan(self) -> frozenset[Device]:
+        if self.trouble is not None:
+            raise self.trouble
+        return scan({IDS}, self.tree.root)
+
+    @contextmanager
+    def _wakeups(self, ring: Callable[[], None]) -> Iterator[None]:
+        self.ring = ring
+        yield
+
+    async def _read(self, device: Device, nonce: bytes, identified: Callable[[str], None]) -> Outcome:
+        port = device.sysname
+        self.reads[port] = self.reads.get(port, 0) + 1
+        key = self.keys[port]
+        if port in self.held:
+            identified(key.key_id)
+        await eventually(lambda: port not in self.held, within=60)
+        return self.answers.get(port) or _outcome(key, nonce)
+
+
+def _outcome(key: SimulatedKey, nonce: bytes) -> Outcome:
+    if key.broken:
+        return Failed("The USB key did not answer.")
+    proof = None
+    if key.device_private_key is not None:
+        private = Ed25519PrivateKey.from_private_bytes(key.device_private_key)
+        proof = private.sign(proof_message(key.key_id, nonce))
+    return Contents(key.key_id, key.licence_file, proof)

@@ -1,0 +1,206 @@
+"""A USB device through pyusb, with the care that a device in an unknown state needs.
+
+Every transfer has a time limit; the device is never reset, and is configured only when it is not; its handle
+is closed whatever happens; every libusb error becomes a sentence. Only for use inside a worker. Knows no
+protocol of any key.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import usb.backend.libusb1
+import usb.core
+import usb.util
+
+from usbwatch.device import Device
+from usbwatch.driver import Deadline, KeyFault, KeyGone
+
+_TRANSFER_MS = 1000
+_PATIENCE_MS = 1000  # udev may need a moment to hand a new device node over to our group
+_PAUSE = 0.05  # seconds
+_LIBUSB = "libusb-1.0.so.0"
+_GET_DESCRIPTOR, _STRING, _ENGLISH = 6, 3, 0x0409
+_BULK = 2
+
+_ERRORS = {
+    errno.EACCES: "There is no permission to open the USB key: install the udev rule.",
+    errno.EBUSY: "The USB key is in use by another program: stop that program.",
+    errno.EIO: "The USB key does not answer as it should (input/output error). Re-insert it.",
+    errno.EOVERFLOW: "The USB key sent more than it was asked for: ask the vendor to replace it.",
+    errno.EPIPE: "The USB key refused to answer (stall). Re-insert it.",
+    errno.ETIMEDOUT: "The USB key did not answer in time. Re-insert it.",
+}
+
+
+class UsbDevice:
+    """An open device whose interface for bulk transfers has been claimed."""
+
+    def __init__(self, device: Any, bulk_in: int, bulk_out: int) -> None:
+        self._device = device
+        self._bulk_in = bulk_in
+        self._bulk_out = bulk_out
+
+    def serial_number(self, deadline: Deadline) -> str:
+        """Ask the device for its serial number; empty when it has none."""
+        index = self._device.iSerialNumber
+        if not index:
+            return ""
+        limit = deadline.milliseconds(_TRANSFER_MS)
+        with _errors_in_words():
+            value = (_STRING << 8) | index
+            answer = bytes(self._device.ctrl_transfer(0x80, _GET_DESCRIPTOR, value, _ENGLISH, 255, limit))
+        try:
+            return answer[2 : answer[0] & 0xFE].decode("utf-16-le")
+        except (IndexError, UnicodeDecodeError) as error:
+            raise KeyFault("The serial number of the USB key is not text: replace the key.") from error
+
+    def send(self, data: bytes, deadline: Deadline, at_most_ms: int = _TRANSFER_MS) -> None:
+        """Send one bulk transfer."""
+        limit = deadline.milliseconds(at_most_ms)
+        with _errors_in_words(), self._halt_cleared(self._bulk_out):
+            sent = self._device.write(self._bulk_out, data, limit)
+        if sent != len(data):
+            raise KeyFault("The USB key took only a part of what was sent to it. Re-insert it.")
+
+    def receive(self, size: int, deadline: Deadline, at_most_ms: int = _TRANSFER_MS) -> bytes:
+        """Receive one bulk transfer of up to `size` bytes, which must be a multiple of the packet size."""
+        limit = deadline.milliseconds(at_most_ms)
+        with _errors_in_words(), self._halt_cleared(self._bulk_in):
+            return bytes(self._device.read(self._bulk_in, size, limit))
+
+    @contextmanager
+    def _halt_cleared(self, endpoint: int) -> Iterator[None]:
+        """After a stall, make the endpoint usable again for whoever reads the key next."""
+        try:
+            yield
+        except usb.core.USBError as error:
+            if error.errno == errno.EPIPE:
+                self._device.clear_halt(endpoint)
+            raise
+
+
+@contextmanager
+def opened(device: Device, interface_class: tuple[int, int, int], deadline: Deadline) -> Iterator[UsbDevice]:
+    """Open the device and claim its interface of that (class, subclass, protocol), which must have bulk endpoints.
+
+    Raises:
+        KeyFault: it cannot be opened or has no such interface.
+        KeyGone: it is not plugged in any more.
+    """
+    wait_for_access(device.node, deadline)
+    _patiently(_libusb_trouble, deadline)  # seen to fail when many workers start at once
+    found = _find(device)
+    try:
+        with _errors_in_words():
+            interface = _configured_interface(found, interface_class)
+            _claim(found, interface.bInterfaceNumber)
+        bulk_in, bulk_out = (_bulk_endpoint(interface, way) for way in (usb.util.ENDPOINT_IN, usb.util.ENDPOINT_OUT))
+        yield UsbDevice(found, bulk_in, bulk_out)
+    finally:
+        usb.util.dispose_resources(found)
+
+
+def wait_for_access(node: str, deadline: Deadline) -> None:
+    """Wait a moment for the permission to open this device node.
+
+    Raises:
+        KeyFault: it cannot be opened, with what to do about it.
+    """
+    _patiently(lambda: _access_trouble(node), deadline)
+
+
+def _patiently(trouble: Callable[[], str | None], deadline: Deadline) -> None:
+    """Wait a moment for a trouble to pass; KeyFault with its text when it does not."""
+    give_up = time.monotonic() + deadline.milliseconds(_PATIENCE_MS) / 1000
+    while (text := trouble()) is not None:
+        if time.monotonic() > give_up:
+            raise KeyFault(text)
+        time.sleep(_PAUSE)
+
+
+def _access_trouble(node: str) -> str | None:
+    try:
+        os.close(os.open(node, os.O_RDWR | os.O_CLOEXEC))
+    except PermissionError:
+        return f"There is no permission to open {node}: install the udev rule for USB keys."
+    except FileNotFoundError:
+        return f"There is no {node}: give the agent access to /dev/bus/usb."
+    except OSError as error:
+        if error.errno != errno.ENODEV:  # that one means: pulled out, as libusb is about to find
+            return f"{node} cannot be opened: {error.strerror}. Re-insert the USB key."
+    return None
+
+
+def _backend() -> Any:
+    # find_library() of the standard library starts a compiler to look for it, and finds nothing in slim images.
+    return usb.backend.libusb1.get_backend(find_library=lambda _: _LIBUSB)
+
+
+def _libusb_trouble() -> str | None:
+    if _backend() is not None:
+        return None
+    try:
+        ctypes.CDLL(_LIBUSB)
+    except OSError:
+        return "USB keys cannot be read without libusb: install the package libusb-1.0-0."
+    return "The USB key cannot be read: libusb does not start. See the agent's log."
+
+
+def _find(device: Device) -> Any:
+    with _errors_in_words():
+        found = usb.core.find(
+            backend=_backend(),
+            bus=device.bus,
+            address=device.address,
+            idVendor=device.vendor,
+            idProduct=device.product,
+        )
+    if found is None:
+        raise KeyGone
+    return found
+
+
+def _configured_interface(device: Any, interface_class: tuple[int, int, int]) -> Any:
+    try:
+        configuration = device.get_active_configuration()
+    except usb.core.USBError as error:
+        if error.errno == errno.ENODEV:
+            raise
+        device.set_configuration()
+        configuration = device.get_active_configuration()
+    names = ("bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol")
+    interface = usb.util.find_descriptor(configuration, **dict(zip(names, interface_class, strict=True)))
+    if interface is None:
+        raise KeyFault("This USB device is not a licence key, although it has the ids of one: remove it.")
+    return interface
+
+
+def _claim(device: Any, number: int) -> None:
+    if device.is_kernel_driver_active(number):
+        device.detach_kernel_driver(number)
+    usb.util.claim_interface(device, number)
+
+
+def _bulk_endpoint(interface: Any, direction: int) -> int:
+    for endpoint in interface:
+        address = int(endpoint.bEndpointAddress)
+        if usb.util.endpoint_direction(address) == direction and endpoint.bmAttributes & 3 == _BULK:
+            return address
+    raise KeyFault("This USB device is not a licence key: it has no bulk endpoints. Remove it.")
+
+
+@contextmanager
+def _errors_in_words() -> Iterator[None]:
+    try:
+        yield
+    except usb.core.USBError as error:
+        if error.errno == errno.ENODEV:
+            raise KeyGone from error
+        raise KeyFault(_ERRORS.get(error.errno or 0, f"The USB key cannot be read ({error}). Re-insert it.")) from error

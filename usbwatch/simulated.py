@@ -1,0 +1,128 @@
+"""A USB bus that is a directory: one file per plugged key, watched with inotify, so nothing polls.
+
+It behaves as the real bus does, and passes the same tests; no USB code may be imported here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from asyncinotify import Inotify, Mask
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from licensing.genuine import proof_message
+from licensing.model import Reading
+from usbwatch.bus import Judge, KeySet, NonceSource, Seen, fresh_nonce, judged, key_set
+from usbwatch.latest import Latest
+from usbwatch.simulated_key import (
+    SimulatedKey,
+    id_from_name,
+    key_files,
+    parse_key_file,
+    plug,
+    plugged,
+    unplug,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+__all__ = ["SimulatedBus", "SimulatedKey", "plug", "plugged", "unplug"]
+
+_EVENTS = Mask.MOVED_TO | Mask.MOVED_FROM | Mask.CLOSE_WRITE | Mask.DELETE | Mask.DELETE_SELF | Mask.MOVE_SELF
+_SETTLE = 0.02  # seconds in which a burst of changes becomes one new set
+
+
+class SimulatedBus:
+    """The keys in one directory; it is created when it is not there."""
+
+    def __init__(self, directory: Path, judge: Judge, new_nonce: NonceSource = fresh_nonce) -> None:
+        self._directory = directory
+        self._judge = judge
+        self._new_nonce = new_nonce
+        self._latest = Latest()
+        self._known: dict[str, tuple[bytes, Seen]] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def watch(self) -> AsyncIterator[KeySet]:
+        """Yield the current set at once, then the whole set after each change."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._follow())
+        async for keys in self._latest.readings():
+            yield keys
+
+    async def reread(self) -> None:
+        """Read every key again, with a new nonce, and return when that is done."""
+        await self._round(forget=frozenset(self._known))
+
+    async def close(self) -> None:
+        """Stop watching the directory."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self._latest.end()
+
+    async def _follow(self) -> None:
+        try:
+            while True:  # once per life of the directory
+                await self._follow_directory()
+        except Exception as error:  # noqa: BLE001 - whoever watches must learn what broke the bus
+            self._latest.end(error)
+
+    async def _follow_directory(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with Inotify() as inotify:
+            try:
+                inotify.add_watch(self._directory, _EVENTS | Mask.ONLYDIR)
+            except FileNotFoundError:
+                return  # removed again this instant
+            await self._round()
+            while not await _directory_gone(inotify):
+                await self._round()
+
+    async def _round(self, forget: frozenset[str] = frozenset()) -> None:
+        async with self._one_at_a_time:
+            files = await asyncio.to_thread(key_files, self._directory)
+            former = {name: known for name, known in self._known.items() if name not in forget}
+            self._known = {name: self._look(name, data, former.get(name)) for name, data in files.items()}
+            self._latest.offer(key_set(seen for _, seen in self._known.values()))
+
+    def _look(self, name: str, data: bytes, former: tuple[bytes, Seen] | None) -> tuple[bytes, Seen]:
+        if former is not None and former[0] == data:
+            return former
+        return data, self._read(name, data)
+
+    def _read(self, name: str, data: bytes) -> Seen:
+        key = parse_key_file(data)
+        if isinstance(key, str):
+            return Seen(key_id=id_from_name(name), reading=Reading.FAULTY, reason=key)
+        if key.broken:
+            return Seen(key_id=key.key_id, reading=Reading.FAULTY, reason="the key does not answer")
+        nonce, proof = self._prove(key)
+        return judged(self._judge, key.key_id, key.licence_file, nonce, proof)
+
+    def _prove(self, key: SimulatedKey) -> tuple[bytes | None, bytes | None]:
+        if key.device_private_key is None:
+            return None, None
+        nonce = self._new_nonce()
+        device = Ed25519PrivateKey.from_private_bytes(key.device_private_key)
+        return nonce, device.sign(proof_message(key.key_id, nonce))
+
+
+async def _directory_gone(inotify: Inotify) -> bool:
+    """Wait for a change, let the burst settle, and tell whether the directory itself has gone."""
+    gone = _ends(await inotify.get())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE):
+            while not gone:
+                gone = _ends(await inotify.get())
+    return gone
+
+
+def _ends(event: object) -> bool:
+    mask = getattr(event, "mask", Mask(0))
+    return bool(mask & (Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.IGNORED))

@@ -1,0 +1,30 @@
+"""The times of the USB bus, in seconds, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True)
+class UsbTimings:
+    """How long the bus waits for what.
+
+    `settle`: no event for so long ends a burst of them, at the latest after `burst`. `reconcile`: look again
+    even without an event. `retries`: pauses before a key that could not be read is tried again, at the next
+    look after that; the last one repeats.
+    """
+
+    settle: float = 0.05
+    burst: float = 0.5
+    reconcile: float = 3.0
+    retries: tuple[float, ...] = (1.0, 2.0, 5.0, 15.0, 60.0)
+
+    def __post_init__(self) -> None:
+        ordered = all(earlier <= later for earlier, later in pairwise(self.retries))
+        if not (0 < self.settle <= self.burst and self.reconcile > 0 and self.retries and ordered):
+            raise ValueError("USB timings need 0 < settle <= burst, reconcile > 0 and retries that do not shrink")
+
+    def retry_pause(self, failures: int) -> float:
+        """Return the pause after that many failures in a row."""
+        return self.retries[min(failures, len(self.retries)) - 1]

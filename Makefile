@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+JOBS := 4
 PACKAGES := licensing cluster usbwatch agent coordinator console
 
 # What the tests use of the system: etcd 3.4 beside the wheel's 3.5, a USB bus to answer from, network namespaces.
@@ -28,10 +29,10 @@ check: $(READY) ## Style, types and the picture of the folders.
 	$(BIN)/lint-imports
 
 unit: $(READY) ## The tests that need nothing but Python.
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/unit
 
 integration: $(READY) debs ## The tests on real parts: etcd, libusb, netlink, whole sites.
-	$(BIN)/pytest -q tests/integration
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration
 
 format: $(READY) ## Put the code into its form.
 	$(BIN)/ruff check --fix .

@@ -34,7 +34,7 @@ from console.story import (
 from licensing.decide import decide
 from licensing.describe import describe
 from licensing.envelope import PRODUCT, LicenceRefused, open_licence, seal
-from licensing.install import Installed, install
+from licensing.install import Circumstances, Installed, install
 from licensing.keyring import PURPOSE_LICENCE, Keyring, VendorKey, key_id
 from licensing.model import (
     InsertedKey,
@@ -48,11 +48,11 @@ from licensing.model import (
     SiteBinding,
     Status,
     Time,
-    Usage,
     Visibility,
 )
 from licensing.policy import Policy
 from licensing.presence import observe, resume
+from licensing.usage import UsageReport, merge
 
 POLICY = Policy()
 
@@ -72,7 +72,8 @@ class SimulatedSite:
     """A site without a cluster: its nodes, the keys in them, and the ledger of its leader."""
 
     def __init__(self, story: Story) -> None:
-        self._site = Site("simulated", story.nodes, story.start)
+        nonces = tuple(str(number) for number in range(len(story.license)))
+        self._site = Site("simulated", story.nodes, story.start, nonces=nonces)
         self._licences = _sign(story)
         self._preloaded: dict[str, SignedLicence] = {}
         for told in story.license:
@@ -129,12 +130,14 @@ class SimulatedSite:
                 self._dark_since = None
             case Install(license=name) if self._led:
                 self._install(self._licences[name], event.at)
-            case ReportUsage() if self._led:
-                self._ledger = replace(self._ledger, usage=_merged(self._ledger.usage, event))
+            case ReportUsage(hosts=hosts, cpu_sockets=sockets, cpu_cores=cores) if self._led:
+                usage = merge(self._ledger.usage, UsageReport(hosts, sockets, cores), event.at)
+                self._ledger = replace(self._ledger, usage=usage)
 
     def _install(self, signed: SignedLicence, now: Time) -> None:
         presence = observe(self._views(), self._ledger, now, POLICY)
-        outcome = install(signed, self._ledger, presence, now)
+        circumstances = Circumstances(self._site, presence, ("simulated",), now)
+        outcome = install(signed, self._ledger, circumstances)
         if isinstance(outcome, Installed):
             self._ledger = outcome.ledger
 
@@ -157,13 +160,6 @@ class SimulatedSite:
         if key not in self._preloaded:
             return InsertedKey(key, Reading.FAULTY, "it holds no licence")
         return InsertedKey(key, Reading.OK, licence=self._preloaded[key])
-
-
-def _merged(before: Usage | None, event: ReportUsage) -> Usage:
-    """A report that omits a unit keeps its value."""
-    units = {unit: getattr(event, unit) for unit in ("hosts", "cpu_sockets", "cpu_cores")}
-    told = {unit: value for unit, value in units.items() if value is not None}
-    return replace(before or Usage(event.at), reported_at=event.at, **told)
 
 
 def _sign(story: Story) -> dict[str, SignedLicence]:

@@ -109,11 +109,17 @@ class Licence(Value, frozen=True, omit_defaults=True):
     service_expires: Time | None = msgspec.field(name="serviceExpiredDate", default=None)
 
 
-class SignedLicence(Value, frozen=True):
-    """A licence together with the very bytes whose signature was verified."""
+class SignedLicence(Value, frozen=True, omit_defaults=True):
+    """A licence together with the very bytes whose signature was verified.
+
+    `uploaded_at`, `node`, `who`: when it was installed, for which node and by whom; empty for what is only carried.
+    """
 
     licence: Licence
     file: bytes
+    uploaded_at: Time | None = None
+    node: str = ""
+    who: str = ""
 
 
 # --- what is seen --------------------------------------------------------------------------------------------------
@@ -152,7 +158,7 @@ class NodeView(Value, frozen=True, omit_defaults=True):
 
     LIVE: its report is under a lease. STALE: it has stopped reporting; `keys` are those of its last report. UNKNOWN:
     it never reported, or its report cannot be decoded; `keys` is empty and `problem` says why. `reported_at` is the
-    node's own clock when it wrote the report.
+    node's own clock when it wrote the report, `fingerprint` what identifies its machine.
     """
 
     node: Name
@@ -162,6 +168,7 @@ class NodeView(Value, frozen=True, omit_defaults=True):
     vip: bool = False
     problem: str = ""
     reported_at: Time | None = None
+    fingerprint: str = ""
 
 
 # --- what is remembered --------------------------------------------------------------------------------------------
@@ -193,12 +200,34 @@ class KeyHistory(Value, frozen=True, omit_defaults=True):
     buffer_until: Time | None = None
 
 
-class Site(Value, frozen=True):
-    """The site's stored identity: its members are stored, not inferred from reports."""
+class Site(Value, frozen=True, omit_defaults=True):
+    """The site's stored identity: its members are stored, not inferred from reports.
+
+    `request`: the request code that is given out, `nonces`: those of the last request codes, the newest last; a licence
+    that was asked for with any of them can be installed.
+    """
 
     site_id: Name
     members: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=2)]
     trial_start: Time
+    request: str = ""
+    nonces: tuple[str, ...] = ()
+
+
+class Lineage(Value, frozen=True):
+    """The newest licence that was ever installed of a contract; an older one is refused even after a deletion."""
+
+    lineage: Name
+    sequence: Count
+    issued: Time
+
+
+class Spent(Value, frozen=True):
+    """A nonce that a licence was installed with; only that very licence may use it again."""
+
+    nonce: str
+    licence_id: str
+    file_sha256: str
 
 
 class Ledger(Value, frozen=True, omit_defaults=True):
@@ -206,7 +235,8 @@ class Ledger(Value, frozen=True, omit_defaults=True):
 
     `in_use`: the key whose licence stands for the site's keys. `missing_since`: when a leader first saw a member
     missing; `moved`: keys of its last report that were seen in another node since. `trial_over`: some licence was
-    installed, which ends the trial for good.
+    installed, which ends the trial for good. `lineages`, `spent`: what was installed once, so that nothing older and
+    nothing with a used nonce is installed later.
     """
 
     sequence: Count = 0
@@ -217,6 +247,8 @@ class Ledger(Value, frozen=True, omit_defaults=True):
     missing_since: dict[str, Time] = {}
     moved: dict[str, tuple[str, ...]] = {}
     trial_over: bool = False
+    lineages: tuple[Lineage, ...] = ()
+    spent: tuple[Spent, ...] = ()
     usage: Usage | None = None
 
 

@@ -29,7 +29,6 @@ class Network:
 
     def __init__(self, holder: Process) -> None:
         self._enter = ("nsenter", "--preserve-credentials", "-U", "-n", "-t", str(holder.pid))
-        self._name = network_of(str(holder.pid))
         self._processes: list[Process] = []
 
     async def ip(self, *commands: str) -> None:
@@ -47,7 +46,7 @@ class Network:
         """Give an interface away to a new machine on the other end of the wire."""
         holder = await asyncio.create_subprocess_exec(*self._enter, "unshare", "-n", "sleep", "infinity")
         self._processes.append(holder)
-        await eventually(lambda: network_of(str(holder.pid)) not in {self._name, network_of("self")})
+        await eventually(lambda: settled(holder))
         await self.ip(f"link set {interface} netns {holder.pid}")
         machine = Network(holder)
         await machine.ip(f"link set {interface} up")
@@ -74,7 +73,7 @@ async def network() -> AsyncIterator[Network]:
     """Give a namespace with a loopback and one pair of interfaces, all up."""
     holder = await asyncio.create_subprocess_exec("unshare", "-Urn", "sleep", "infinity", stderr=PIPE)
     try:
-        await eventually(lambda: network_of(str(holder.pid)) != network_of("self"))
+        await eventually(lambda: settled(holder))
         network = Network(holder)
         await network.ip(
             "link set lo up", "link add vip0 type veth peer name vip1", "link set vip0 up", "link set vip1 up"
@@ -86,9 +85,9 @@ async def network() -> AsyncIterator[Network]:
         await holder.wait()
 
 
-def network_of(process: str) -> Path:
-    """Return the name of a process's network namespace."""
-    return Path(f"/proc/{process}/ns/net").readlink()
+def settled(holder: Process) -> bool:
+    """Whether a holder has finished making its namespaces: only then does it become `sleep`."""
+    return Path(f"/proc/{holder.pid}/comm").read_text(encoding="ascii").strip() == "sleep"
 
 
 async def told(watcher: Process) -> str:

@@ -6,6 +6,7 @@ Knows which message says what; choosing members, deadlines and streams are in th
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from cluster.store import (
     Delete,
     Lease,
     LeaseLost,
+    Part,
     Refused,
     Unavailable,
     View,
@@ -59,12 +61,39 @@ class EtcdStore:
         self._timings = timings or Timings()
         self._members = Members(endpoints, self._timings, tls, login)
 
-    async def snapshot(self, prefix: str) -> View:
+    async def snapshot(self, prefix: str, without: str = "") -> View:
         """See the port."""
-        request = rpc_pb2.RangeRequest(key=prefix.encode(), range_end=prefix_end(prefix))
-        answer = await self._unary("kv", "Range", request)
-        entries = {entry.key: entry for entry in map(entry_of, answer.kvs)}
+        bounds = [prefix.encode(), prefix_end(prefix)]
+        if without:
+            bounds[1:1] = [without.encode(), prefix_end(without)]
+        parts = [_range(*pair) for pair in zip(bounds[::2], bounds[1::2], strict=True)]
+        answer = await self._ranges(parts)
+        entries = {entry.key: entry for part in answer.responses for entry in map(entry_of, part.response_range.kvs)}
         return View(answer.header.revision, MappingProxyType(entries))
+
+    async def page(self, start: str, end: str, limit: int) -> tuple[Entry, ...]:
+        """See the port."""
+        request = _range(start.encode(), end.encode(), limit=limit)
+        answer = await self._unary("kv", "Range", request)
+        return tuple(map(entry_of, answer.kvs))
+
+    async def read(self, keys: Sequence[str]) -> tuple[Entry | None, ...]:
+        """See the port."""
+        answer = await self._ranges([rpc_pb2.RangeRequest(key=key.encode()) for key in keys])
+        found = (part.response_range.kvs for part in answer.responses)
+        return tuple(entry_of(kvs[0]) if kvs else None for kvs in found)
+
+    async def parts(self, bounds: Sequence[str]) -> tuple[Part, ...]:
+        """See the port; an answer cut short by its limit still has the count of all."""
+        pairs = itertools.pairwise(bound.encode() for bound in bounds)
+        answer = await self._ranges([_range(start, end, limit=1, keys_only=True) for start, end in pairs])
+        ranges = [part.response_range for part in answer.responses]
+        return tuple(Part(int(each.count), entry_of(each.kvs[0]).key if each.kvs else None) for each in ranges)
+
+    async def _ranges(self, requests: Sequence[Any]) -> Any:
+        """Ask for several ranges at one revision."""
+        parts = [rpc_pb2.RequestOp(request_range=request) for request in requests]
+        return await self._unary("kv", "Txn", rpc_pb2.TxnRequest(success=parts))
 
     def watch(self, prefix: str, after: int) -> AsyncGenerator[Changes, None]:
         """See the port."""
@@ -144,6 +173,10 @@ class EtcdStore:
             return await stub(request, timeout=limit, metadata=member.metadata)
 
         return await self._members.call(attempt, once=once)
+
+
+def _range(start: bytes, end: bytes, **options: Any) -> Any:
+    return rpc_pb2.RangeRequest(key=start, range_end=end, **options)
 
 
 def _compare(condition: Condition) -> Any:

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_LARGEST_RECORD = 10**12
+RECORD_NUMBERS = 10**12
+"""Numbers of records are below this, so that they can be padded."""
 
 
 class BadKey(ValueError):  # noqa: N818 - it says what it is
@@ -53,6 +54,10 @@ class Keys:
     def last_seen(self, uuid: str) -> str:
         """Return where a node's last report is kept when its agent is gone."""
         return self.lastseen + _segment("node uuid", uuid)
+
+    def reread(self, uuid: str) -> str:
+        """Return where a node's agent is asked to read its USB keys again."""
+        return self.prefix + "reread/" + _segment("node uuid", uuid)
 
     @property
     def leader(self) -> str:
@@ -104,14 +109,22 @@ class Keys:
 
     @property
     def records(self) -> str:
-        """Prefix of the records, in order of number."""
+        """Prefix of the records, in order of number, and of their other orders, which come after all numbers."""
         return self.prefix + "records/"
 
     def record(self, number: int) -> str:
         """One record; numbers begin at 0 and are padded so that the order of keys is the order of numbers."""
-        if not 0 <= number < _LARGEST_RECORD:
-            raise BadKey(f"record number {number} is not between 0 and {_LARGEST_RECORD - 1}")
+        if not 0 <= number < RECORD_NUMBERS:
+            raise BadKey(f"record number {number} is not between 0 and {RECORD_NUMBERS - 1}")
         return f"{self.records}{number:012d}"
+
+    def records_by(self, date: str) -> str:
+        """Prefix of the records' order by one of their dates."""
+        return f"{self.records}~{_segment('name of a date', date)}/"
+
+    def record_by(self, date: str, second: int, number: int) -> str:
+        """Return where a record is in the order by a date, given in seconds since 1970; earlier ones count as 0."""
+        return f"{self.records_by(date)}{max(second, 0):012d}~{number:012d}"
 
 
 def last_part(key: str) -> str:

@@ -7,6 +7,7 @@ stop in the middle of a commit, compacted and sent back in time, as an etcd can.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import itertools
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from cluster.pulse import Pulse
 from cluster.store import (
+    MOST_PARTS,
     Absent,
     Changes,
     Compacted,
@@ -26,6 +28,7 @@ from cluster.store import (
     Event,
     Lease,
     LeaseLost,
+    Part,
     Put,
     Refused,
     StoreError,
@@ -137,6 +140,11 @@ class MemoryCluster:
             self.apply([Delete(key) for key in held])
 
 
+def _limit(parts: int) -> None:
+    if parts > MOST_PARTS:
+        raise StoreError(f"{parts} parts in one call; {MOST_PARTS} are allowed")
+
+
 class MemoryStore:
     """One client; `offline` cuts this one off alone."""
 
@@ -161,11 +169,38 @@ class MemoryStore:
         """Let the next commit be applied and its answer get lost."""
         self._lose_answer = True
 
-    async def snapshot(self, prefix: str) -> View:
+    async def snapshot(self, prefix: str, without: str = "") -> View:
         """See the port."""
         self._reach()
-        found = {key: self.cluster.entries[key] for key in sorted(self.cluster.entries) if key.startswith(prefix)}
-        return View(self.cluster.revision, MappingProxyType(found))
+        left_out = (without,) if without else ()
+        entries = {
+            key: entry
+            for key, entry in sorted(self.cluster.entries.items())
+            if key.startswith(prefix) and not key.startswith(left_out)
+        }
+        return View(self.cluster.revision, MappingProxyType(entries))
+
+    async def page(self, start: str, end: str, limit: int) -> tuple[Entry, ...]:
+        """See the port."""
+        self._reach()
+        found = sorted(key for key in self.cluster.entries if start <= key < end)
+        return tuple(self.cluster.entries[key] for key in found[:limit])
+
+    async def read(self, keys: Sequence[str]) -> tuple[Entry | None, ...]:
+        """See the port."""
+        self._reach()
+        _limit(len(keys))
+        return tuple(map(self.cluster.entries.get, keys))
+
+    async def parts(self, bounds: Sequence[str]) -> tuple[Part, ...]:
+        """See the port."""
+        self._reach()
+        _limit(len(bounds) - 1)
+        keys = sorted(self.cluster.entries)
+        places = [bisect.bisect_left(keys, bound) for bound in bounds]
+        return tuple(
+            Part(end - start, keys[start] if start < end else None) for start, end in itertools.pairwise(places)
+        )
 
     async def watch(self, prefix: str, after: int) -> AsyncGenerator[Changes, None]:
         """See the port."""

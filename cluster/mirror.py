@@ -30,7 +30,7 @@ _RELIST = 0.05
 
 
 class Mirror:
-    """Everything under `prefix`, while `run` runs.
+    """Everything under `prefix` but what is under `without`, while `run` runs.
 
     `view` is the newest known; it stays when the store is out of reach. `connected` says whether it is up to date: an
     outage is noticed within `timings.probe + timings.call_deadline` seconds. `since` is when `connected` last changed,
@@ -38,13 +38,16 @@ class Mirror:
     object in every view.
     """
 
-    def __init__(self, store: Store, prefix: str, timings: Timings, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, store: Store, prefix: str, timings: Timings, clock: Clock = time.monotonic, *, without: str = ""
+    ) -> None:
         self.view = View()
         self.connected = False
         self.since = clock()
         self.problem = "not connected yet"
         self._store = store
         self._prefix = prefix
+        self._without = without
         self._timings = timings
         self._clock = clock
         self._pulse = Pulse()
@@ -73,7 +76,7 @@ class Mirror:
 
     async def _session(self) -> None:
         """Read everything, then follow the changes; ends with an error only."""
-        self._relist(await self._store.snapshot(self._prefix))
+        self._relist(await self._store.snapshot(self._prefix, self._without))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name=f"follow {self._prefix}")
             group.create_task(self._probe(), name=f"probe {self._prefix}")
@@ -101,8 +104,11 @@ class Mirror:
             self._pulse.beat()
 
     def _apply(self, changes: Changes) -> None:
+        events = [event for event in changes.events if not self._leaves_out(event.key)]
+        if not events:
+            return
         entries = dict(self.view.entries)
-        for event in changes.events:
+        for event in events:
             if event.entry is None:
                 entries.pop(event.key, None)
             else:
@@ -111,6 +117,9 @@ class Mirror:
             entries = dict(sorted(entries.items()))
         self.view = View(changes.revision, MappingProxyType(entries))
         self._pulse.beat()
+
+    def _leaves_out(self, key: str) -> bool:
+        return bool(self._without) and key.startswith(self._without)
 
     def _disconnect(self, problem: str) -> None:
         self.problem = problem

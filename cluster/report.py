@@ -1,4 +1,4 @@
-"""What an agent says about its node: the one message from an agent to the coordinator.
+"""What an agent says about its node, the one message to the coordinator; and the one question that it is asked.
 
 The report is the whole set of what the node sees, never a difference, so a lost event heals itself with the next one.
 It carries the raw licence file of every key: the coordinator verifies it again and believes no agent.
@@ -35,8 +35,18 @@ class Fingerprint(Value, frozen=True):
     made_of: tuple[str, ...]
 
 
+class Reread(Value, frozen=True):
+    """A request to an agent to read all USB keys of its node again."""
+
+    id: Name
+
+
 class Report(Value, frozen=True):
-    """Everything one node sees. `written_at` is its wall clock, `uptime` its boot-time clock in seconds."""
+    """Everything one node sees.
+
+    `written_at` is its wall clock, `uptime` its boot-time clock in seconds. `reread`: the id of the last `Reread` that
+    was done, so that the keys are as they were after it; empty for none.
+    """
 
     node: Name
     name: str
@@ -45,3 +55,4 @@ class Report(Value, frozen=True):
     fingerprint: Fingerprint
     written_at: Time
     uptime: float = msgspec.field(default=0.0)
+    reread: str = ""

@@ -44,6 +44,14 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """How many keys there are in a range, and the first of them; None when there is none."""
+
+    count: int
+    first: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One key was written (`entry`) or is gone (None)."""
 
@@ -159,12 +167,40 @@ class PermissionRefused(StoreError):  # noqa: N818 - it says what became of the 
 
 # --- the port ------------------------------------------------------------------------------------------------------
 
+MOST_PARTS = 128
+"""How much may be asked in one call; etcd refuses transactions of more parts."""
+
 
 class Store(Protocol):
     """One client of the shared store; every call ends within a deadline of its own."""
 
-    async def snapshot(self, prefix: str) -> View:
+    async def snapshot(self, prefix: str, without: str = "") -> View:
         """Read everything under `prefix` at one revision, agreed by a majority.
+
+        `without`: a prefix that begins with `prefix`; what is under it is neither read nor returned.
+
+        Raises:
+            Unavailable, PermissionRefused
+        """
+
+    async def page(self, start: str, end: str, limit: int) -> tuple[Entry, ...]:
+        """Read the first `limit` (1 or more) entries from the key `start` on and before `end`.
+
+        Raises:
+            Unavailable, PermissionRefused
+        """
+
+    async def read(self, keys: Sequence[str]) -> tuple[Entry | None, ...]:
+        """Read up to `MOST_PARTS` keys at one revision, in the order given; None for one that does not exist.
+
+        Raises:
+            Unavailable, PermissionRefused
+        """
+
+    async def parts(self, bounds: Sequence[str]) -> tuple[Part, ...]:
+        """Return what there is from each of up to `MOST_PARTS` + 1 ascending bounds to before the next.
+
+        All are counted at one revision, without being read.
 
         Raises:
             Unavailable, PermissionRefused

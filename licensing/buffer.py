@@ -1,6 +1,8 @@
 """The buffer licence: what the removal of the key in use grants, and what of it is left.
 
 Dates in a key's history are uncapped; what is shown and used never outlives the licence that the buffer stands in for.
+Every removal counts as the last one, also one that granted nothing because the licence had expired: a key that is
+pulled again within 60 days of that has no buffer to inherit.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from licensing import buffer, horizon, inuse
 from licensing.describe import describe, node_statuses
 from licensing.keystate import key_state
 from licensing.model import KeyHistory, Ledger, NodeView, Site, Status, Time
+from licensing.pending import ripen
 from licensing.policy import Policy
 from licensing.presence import Presence, observe
 
@@ -53,6 +54,7 @@ def decide(site: Site, views: Sequence[NodeView], ledger: Ledger, now: Time, pol
     """
     policy = policy or Policy()
     views = sorted(views, key=lambda view: site.members.index(view.node))
+    before, ledger = ledger, ripen(ledger, now)
     presence = observe(views, ledger, now, policy)
     verdict = key_state(presence, ledger.key_state, used=ledger.in_use is not None)
     seen = replace(ledger, key_state=verdict.state, missing_since=presence.missing_since, moved=presence.moved)
@@ -60,8 +62,8 @@ def decide(site: Site, views: Sequence[NodeView], ledger: Ledger, now: Time, pol
     chosen, taken = _take_over(tracked, presence, now, policy)
     after, removals = _settle(chosen, presence, now, policy)
     after = _end_trial(after, now)
-    if after != ledger:
-        after = replace(after, sequence=ledger.sequence + 1)
+    if after != before:
+        after = replace(after, sequence=before.sequence + 1)
     return Decision(
         status=describe(site, after, node_statuses(views, presence), verdict.sentence, now, policy),
         ledger=after,

@@ -38,6 +38,9 @@ VERSION = b"1"
 _DOMAIN = b"twinkey licence file"
 _START = b"TWINKEY LICENCE "
 _END = b"END TWINKEY LICENCE\n"
+_EARLIEST = dt.datetime(1971, 1, 1, tzinfo=dt.UTC)
+"""No licence has an earlier date; with one the law's sums would leave the calendar."""
+
 _FIRST_LINE = re.compile(rb"TWINKEY LICENCE ([0-9]{1,9})\r?\n")
 _FILE = re.compile(
     rb"TWINKEY LICENCE 1\n"
@@ -296,9 +299,12 @@ def _check_sense(licence: Licence, product: str) -> None:
 
 
 def _faults(licence: Licence) -> Iterator[str]:
-    times = (licence.issued, licence.not_before, licence.expires, licence.service_expires)
-    if any(time is not None and time.utcoffset() != dt.timedelta(0) for time in times):
+    dates = (licence.issued, licence.not_before, licence.expires, licence.service_expires)
+    times = [time for time in dates if time is not None]
+    if any(time.utcoffset() != dt.timedelta(0) for time in times):
         yield "one of its times is not in UTC"
+    elif min(times) < _EARLIEST:
+        yield f"one of its dates is before the year {_EARLIEST.year}"
     elif licence.not_before >= licence.expires:
         yield "it ends before it begins"
     elif licence.issued > licence.expires:

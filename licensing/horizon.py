@@ -30,7 +30,8 @@ def next_change_unseen(site: Site, ledger: Ledger, now: Time) -> Time | None:
 
 
 def _of_ledger(site: Site, ledger: Ledger) -> Iterator[Time]:
-    for signed in (*ledger.installed, *(history.signed for history in ledger.keys)):
+    waiting = (history.pending for history in ledger.keys if history.pending is not None)
+    for signed in (*ledger.installed, *(history.signed for history in ledger.keys), *waiting):
         yield from _of_licence(signed.licence)
     if not ledger.trial_over:
         yield from _of_licence(trial_of(site))

@@ -12,6 +12,7 @@ import msgspec
 from licensing import buffer
 from licensing.inuse import history_of, still_usable, valid
 from licensing.model import BuiltIn, Edition, Ledger, Licence, Quota, Site, Time
+from licensing.pending import ripen
 from licensing.policy import TRIAL_TERM
 
 USB_KEY, REQUEST_KEY, BUILT_IN = "usb-key", "request-key", "built-in"
@@ -47,7 +48,7 @@ def trial_of(site: Site) -> Licence:
 
 def in_force(site: Site, ledger: Ledger, now: Time) -> InForce | None:
     """Return the licence in force, None if the site has none at all."""
-    return max(_candidates(site, ledger, now), key=_rank, default=None)
+    return max(_candidates(site, ripen(ledger, now), now), key=_rank, default=None)
 
 
 def _rank(candidate: InForce) -> tuple[bool, bool, Time, str]:

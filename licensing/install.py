@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import replace
 
-from licensing.inuse import supersedes
 from licensing.model import (
     BuiltIn,
     KeyBinding,
@@ -26,6 +25,7 @@ from licensing.model import (
     Spent,
     Time,
 )
+from licensing.pending import for_key, newest_of, standing, supersedes
 from licensing.presence import Presence
 
 
@@ -47,12 +47,16 @@ class NotInstalled(msgspec.Struct, frozen=True):
 
 
 class Circumstances(msgspec.Struct, frozen=True):
-    """What an installation depends on: the site, which keys are there, the nodes' fingerprints, and the time."""
+    """What an installation depends on: the site, which keys are there, the nodes' fingerprints, and the time.
+
+    `spent`: nonces used by licences that came along with this one, all answers to one request code; they do not count.
+    """
 
     site: Site
     presence: Presence
     fingerprints: tuple[str, ...]
     now: Time
+    spent: tuple[Spent, ...] = ()
 
 
 def install(signed: SignedLicence, ledger: Ledger, at: Circumstances) -> Installed | NotInstalled:
@@ -62,9 +66,9 @@ def install(signed: SignedLicence, ledger: Ledger, at: Circumstances) -> Install
         return _expired(licence)
     match licence.binding:
         case KeyBinding(key_id=key_id):
-            return _for_key(signed, key_id, ledger, at.presence)
+            return _for_key(signed, key_id, ledger, at)
         case SiteBinding() as binding:
-            return _wrong_site(binding, at) or _for_site(signed, binding, ledger, at.site)
+            return _wrong_site(binding, at) or _for_site(signed, binding, ledger, at)
         case BuiltIn():
             return NotInstalled("LICENSE.1006", 400, "The trial is built in.", "Install a licence from the vendor.")
 
@@ -75,7 +79,7 @@ def remove(licence_id: str, ledger: Ledger) -> Installed | NotInstalled:
     if gone is not None:
         kept = tuple(signed for signed in ledger.installed if signed is not gone)
         return Installed(replace(ledger, installed=kept), changed=True, replaced=gone.licence)
-    if any(history.signed.licence.licence_id == licence_id for history in ledger.keys):
+    if any(licence_id in _ids(history) for history in ledger.keys):
         text = f"The licence {licence_id} is on a USB key and cannot be deleted."
         return NotInstalled("LICENSE.1001", 409, text, "Remove the USB key to end its licence.")
     text = f"No licence {licence_id} is installed."
@@ -91,25 +95,32 @@ def synchronise(ledger: Ledger, presence: Presence, now: Time) -> Ledger:
         known = keys.get(key_id)
         if known is None:
             keys[key_id] = KeyHistory(key_id, held, presence.node_of(key_id))
-        elif supersedes(held.licence, known.signed.licence):
-            keys[key_id] = replace(known, signed=held)
+        elif supersedes(held.licence, newest_of(known).licence):
+            keys[key_id] = for_key(known, held, now)
     return replace(ledger, keys=_sorted(keys.values()))
 
 
-def _for_key(signed: SignedLicence, key_id: str, ledger: Ledger, presence: Presence) -> Installed | NotInstalled:
-    inserted = presence.readable.get(key_id)
+def _ids(history: KeyHistory) -> set[str]:
+    return {history.signed.licence.licence_id, newest_of(history).licence.licence_id}
+
+
+def _for_key(signed: SignedLicence, key_id: str, ledger: Ledger, at: Circumstances) -> Installed | NotInstalled:
+    inserted = at.presence.readable.get(key_id)
     if inserted is None or inserted.licence is None:
         text = f"The licence belongs to USB key {key_id}, which is not inserted or does not work."
         return NotInstalled("LICENSE.1002", 422, text, f"Insert USB key {key_id} and install the licence again.")
     before = next((history for history in ledger.keys if history.key_id == key_id), None)
-    current = before.signed if before else inserted.licence
-    if current.licence == signed.licence:
+    if before is not None and signed.licence in (before.signed.licence, newest_of(before).licence):
         return Installed(ledger, changed=False)
-    if not supersedes(signed.licence, current.licence):
-        return _older(current.licence.name, current.licence.issued)
-    after = replace(before, signed=signed) if before else KeyHistory(key_id, signed, presence.node_of(key_id))
+    held = inserted.licence.licence
+    newest = newest_of(before).licence if before else held
+    if not supersedes(signed.licence, newest) and (before or signed.licence != held):
+        return _older(newest.name, newest.issued)
+    known = before or KeyHistory(key_id, inserted.licence, at.presence.node_of(key_id))
+    after = for_key(known, signed, at.now)
     keys = _sorted((*(history for history in ledger.keys if history.key_id != key_id), after))
-    return Installed(replace(ledger, keys=keys), changed=True, replaced=current.licence)
+    replaced = before.signed.licence if before and after.pending is None else None
+    return Installed(replace(ledger, keys=keys), changed=True, replaced=replaced)
 
 
 def _sorted(histories: Iterable[KeyHistory]) -> tuple[KeyHistory, ...]:
@@ -126,46 +137,44 @@ def _wrong_site(binding: SiteBinding, at: Circumstances) -> NotInstalled | None:
     return NotInstalled("LICENSE.1002", 422, text, "Send the vendor this site's request code and install the answer.")
 
 
-def _for_site(signed: SignedLicence, binding: SiteBinding, ledger: Ledger, site: Site) -> Installed | NotInstalled:
-    licence = signed.licence
-    current = next((other for other in ledger.installed if other.licence.lineage == licence.lineage), None)
-    if current is not None and current.licence == licence:
+def _for_site(
+    signed: SignedLicence, binding: SiteBinding, ledger: Ledger, at: Circumstances
+) -> Installed | NotInstalled:
+    licence, mine = signed.licence, _spend(signed, binding)
+    if any(other.licence == licence for other in ledger.installed):
         return Installed(ledger, changed=False)
-    refusal = _not_newest(licence, ledger) or _spent_nonce(signed, binding, ledger, site)
+    refusal = _not_newest(licence, mine, ledger) or _spent_nonce(mine, ledger, at)
     if refusal is not None:
         return refusal
-    kept = tuple(other for other in ledger.installed if other is not current)
+    installed = standing((*ledger.installed, signed), at.now)
     after = replace(
         ledger,
-        installed=(*kept, signed),
+        installed=installed,
         lineages=_with(ledger.lineages, Lineage(licence.lineage, licence.sequence, licence.issued)),
-        spent=(*(spent for spent in ledger.spent if spent.nonce != binding.nonce), _spend(signed, binding)),
+        spent=(*(spent for spent in ledger.spent if spent != mine), mine),
     )
-    return Installed(after, changed=True, replaced=current.licence if current else None)
+    replaced = next((other.licence for other in ledger.installed if other not in installed), None)
+    return Installed(after, changed=True, replaced=replaced)
 
 
-def _not_newest(licence: Licence, ledger: Ledger) -> NotInstalled | None:
+def _not_newest(licence: Licence, mine: Spent, ledger: Ledger) -> NotInstalled | None:
     """Refuse what is older than, or not the same as, the newest that was ever installed of its lineage."""
     newest = next((known for known in ledger.lineages if known.lineage == licence.lineage), None)
     if newest is None or (licence.sequence, licence.issued) > (newest.sequence, newest.issued):
         return None
-    if (licence.sequence, licence.issued) == (newest.sequence, newest.issued) and _was_installed(licence, ledger):
+    if (licence.sequence, licence.issued) == (newest.sequence, newest.issued) and mine in ledger.spent:
         return None  # the very same licence again after it was deleted
     return _older(f"of {licence.lineage}", newest.issued)
 
 
-def _was_installed(licence: Licence, ledger: Ledger) -> bool:
-    return any(spent.licence_id == licence.licence_id for spent in ledger.spent)
-
-
-def _spent_nonce(signed: SignedLicence, binding: SiteBinding, ledger: Ledger, site: Site) -> NotInstalled | None:
-    spent = next((spent for spent in ledger.spent if spent.nonce == binding.nonce), None)
+def _spent_nonce(mine: Spent, ledger: Ledger, at: Circumstances) -> NotInstalled | None:
+    if mine in ledger.spent:
+        return None
+    spent = next((spent for spent in ledger.spent if spent.nonce == mine.nonce and spent not in at.spent), None)
     if spent is not None:
-        if spent == _spend(signed, binding):
-            return None
         text = f"The request code of this licence was used already, for the licence {spent.licence_id}."
         return NotInstalled("nonce-used", 409, text, "Send the vendor a new request code and install the answer.")
-    if binding.nonce in site.nonces:
+    if mine.nonce in at.site.nonces:
         return None
     text = "The licence answers a request code that this site did not give out, or too long ago."
     return NotInstalled("LICENSE.1002", 422, text, "Send the vendor this site's request code and install the answer.")

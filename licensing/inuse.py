@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from licensing import buffer
 from licensing.model import InsertedKey, KeyHistory, KeyState, Ledger, Licence, SignedLicence, Time
+from licensing.pending import for_key, newest_of, supersedes
 from licensing.policy import Policy
 from licensing.presence import Presence
 
@@ -23,13 +24,6 @@ def valid(licence: Licence, now: Time) -> bool:
     return licence.not_before <= now < licence.expires
 
 
-def supersedes(new: Licence, old: Licence) -> bool:
-    """Whether `new` replaces `old`: the higher sequence of one lineage, else the newer issue date."""
-    if new.lineage == old.lineage:
-        return (new.sequence, new.issued) > (old.sequence, old.issued)
-    return new.issued > old.issued
-
-
 def track(ledger: Ledger, presence: Presence, now: Time, policy: Policy) -> tuple[KeyHistory, ...]:
     """Bring every remembered key up to date: where it is, what it carries, since when it is out of service."""
     return tuple(_track_one(history, ledger, presence, now, policy) for history in ledger.keys)
@@ -38,7 +32,7 @@ def track(ledger: Ledger, presence: Presence, now: Time, policy: Policy) -> tupl
 def _track_one(history: KeyHistory, ledger: Ledger, presence: Presence, now: Time, policy: Policy) -> KeyHistory:
     inserted = presence.readable.get(history.key_id)
     if inserted is not None and policy.auto_synchronize:
-        history = replace(history, signed=_newer(history.signed, inserted))
+        history = _synchronised(history, _held(inserted), now)
     if inserted is not None and ledger.key_state in SERVING_STATES:
         return replace(history, out_since=None, node=presence.node_of(history.key_id))
     if history.key_id == ledger.in_use and history.out_since is None:
@@ -72,15 +66,13 @@ def choose(ledger: Ledger, presence: Presence, now: Time, policy: Policy) -> str
 
 
 def licences_carried(ledger: Ledger, presence: Presence, policy: Policy) -> dict[str, SignedLicence]:
-    """The licence of every working inserted key: the newest of what it holds and what was installed for it.
+    """The licence of every working inserted key: what is remembered of it (`track` has seen what it holds), else that.
 
     Without `auto_synchronize` only keys that were synchronised before count.
     """
     known = {history.key_id: history.signed for history in ledger.keys}
     return {
-        key_id: _newer(known[key_id], key)
-        if key_id in known and policy.auto_synchronize
-        else known.get(key_id, _held(key))
+        key_id: known.get(key_id, _held(key))
         for key_id, key in presence.readable.items()
         if policy.auto_synchronize or key_id in known
     }
@@ -104,9 +96,8 @@ def _held(key: InsertedKey) -> SignedLicence:
     return key.licence
 
 
-def _newer(known: SignedLicence, key: InsertedKey) -> SignedLicence:
-    held = _held(key)
-    return held if supersedes(held.licence, known.licence) else known
+def _synchronised(history: KeyHistory, held: SignedLicence, now: Time) -> KeyHistory:
+    return for_key(history, held, now) if supersedes(held.licence, newest_of(history).licence) else history
 
 
 def _best(candidates: Iterable[str], carried: dict[str, SignedLicence]) -> str:

@@ -189,7 +189,7 @@ class KeyHistory(Value, frozen=True, omit_defaults=True):
 
     `out_since`: since when it has been out of service (pulled, unreadable, or the site in Fault); None while it serves.
     `last_removal`: the beginning of its most recent settled removal. `buffer_until`: the uncapped end of the last
-    buffer it was granted. `node`: where it was last seen.
+    buffer it was granted. `node`: where it was last seen. `pending`: a newer licence, whose time has not come.
     """
 
     key_id: Name
@@ -198,6 +198,7 @@ class KeyHistory(Value, frozen=True, omit_defaults=True):
     out_since: Time | None = None
     last_removal: Time | None = None
     buffer_until: Time | None = None
+    pending: SignedLicence | None = None
 
 
 class Site(Value, frozen=True, omit_defaults=True):
@@ -236,7 +237,7 @@ class Ledger(Value, frozen=True, omit_defaults=True):
     `in_use`: the key whose licence stands for the site's keys. `missing_since`: when a leader first saw a member
     missing; `moved`: keys of its last report that were seen in another node since. `trial_over`: some licence was
     installed, which ends the trial for good. `lineages`, `spent`: what was installed once, so that nothing older and
-    nothing with a used nonce is installed later.
+    nothing with a used nonce is installed later. `record_count`, `record_hash`: the head of the chain of records.
     """
 
     sequence: Count = 0
@@ -249,6 +250,8 @@ class Ledger(Value, frozen=True, omit_defaults=True):
     trial_over: bool = False
     lineages: tuple[Lineage, ...] = ()
     spent: tuple[Spent, ...] = ()
+    record_count: Count = 0
+    record_hash: str = ""
     usage: Usage | None = None
 
 

@@ -84,6 +84,8 @@ EXPIRED, NOT_PERMITTED, CAPACITY_MISMATCH = "LICENSE.1000", "LICENSE.1001", "LIC
 
 _MAX_NAME = 64
 _NAME = re.compile(r"([A-Za-z0-9-]+)\.([A-Za-z0-9-]+)")
+OperationName = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_NAME.pattern}$", "maxLength": _MAX_NAME})]
+"""Described and not checked when decoding, since `authorize` says more of a bad one."""
 _KINDS = {pattern: kind for kind, patterns in OPERATIONS.items() for pattern in patterns}
 _API_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(Quota)}
 

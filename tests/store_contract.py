@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cluster.store import (
+    MOST_PARTS,
     Absent,
     Changes,
     Compacted,
@@ -75,6 +76,54 @@ class StoreContract:
             (prefix + "a", prefix + "a", b"1"),
             (prefix + "b", prefix + "b", b"2"),
         ]
+
+    async def test_a_snapshot_can_leave_a_prefix_out(self, store: Store, prefix: str) -> None:
+        """What is left out is missing from the middle, and nothing else; the revision is that of the store."""
+        names = ["a", "records", "records/1", "records/~x/2", "records0", "z"]
+        revision = await store.commit([], [Put(prefix + name, b"x") for name in names])
+        view = await store.snapshot(prefix, prefix + "records/")
+        assert [key.removeprefix(prefix) for key in view.entries] == ["a", "records", "records0", "z"]
+        assert view.revision >= revision
+
+    async def test_a_page_is_a_part_of_a_range(self, store: Store, prefix: str) -> None:
+        """A page begins at its start, ends before its end, and stops at its limit."""
+        await store.commit([], [Put(prefix + name, name.encode()) for name in "abcde"])
+        page = await store.page(prefix + "b", prefix + "e", 2)
+        assert [(entry.key, entry.value) for entry in page] == [(prefix + "b", b"b"), (prefix + "c", b"c")]
+        assert [entry.value for entry in await store.page(prefix + "b", prefix + "e", 9)] == [b"b", b"c", b"d"]
+        assert await store.page(prefix + "f", prefix + "z", 2) == ()
+
+    async def test_keys_are_read_in_the_order_asked_for(self, store: Store, prefix: str) -> None:
+        """Each key asked for has its place in the answer, whether it exists or not."""
+        revision = await store.commit([], [Put(prefix + name, name.encode()) for name in "abc"])
+        found = await store.read([prefix + name for name in "cxa"])
+        assert [entry and (entry.value, entry.mod_revision) for entry in found] == [
+            (b"c", revision),
+            None,
+            (b"a", revision),
+        ]
+
+    async def test_parts_are_counted_and_begin_with_their_first_key(self, store: Store, prefix: str) -> None:
+        """Each part reaches from its bound to before the next; an empty one has no first key."""
+        await store.commit([], [Put(prefix + name, b"x") for name in "abcdf"])
+        parts = await store.parts([prefix + name for name in "adefz"])
+        assert [(part.count, part.first) for part in parts] == [
+            (3, prefix + "a"),
+            (1, prefix + "d"),
+            (0, None),
+            (1, prefix + "f"),
+        ]
+
+    async def test_a_call_has_at_most_so_many_parts(self, store: Store, prefix: str) -> None:
+        """As many parts as are allowed are answered, and one more is refused."""
+        keys = [f"{prefix}{number:03d}" for number in range(MOST_PARTS + 2)]
+        await store.commit([], [Put(key, b"x") for key in keys[:MOST_PARTS]])
+        assert sum(entry is not None for entry in await store.read(keys[:MOST_PARTS])) == MOST_PARTS
+        assert sum(part.count for part in await store.parts(keys[: MOST_PARTS + 1])) == MOST_PARTS
+        with pytest.raises(StoreError):
+            await store.read(keys[: MOST_PARTS + 1])
+        with pytest.raises(StoreError):
+            await store.parts(keys)
 
     async def test_another_client_reads_what_was_committed(self, store: Store, other: Store, prefix: str) -> None:
         """A commit is visible to everybody as soon as it has returned, at the revision it returned."""

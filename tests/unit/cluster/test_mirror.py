@@ -123,3 +123,20 @@ async def test_a_mirror_can_start_before_the_store() -> None:
     await eventually(lambda: mirror.connected)
     running.cancel()
     await asyncio.wait({running})
+
+
+async def test_a_mirror_can_leave_a_prefix_out(cluster: MemoryCluster) -> None:
+    """What is left out is neither read at the start nor followed, alone or in a transaction with other keys."""
+    writer = cluster.client()
+    await writer.commit([], [Put("/s/a", b"1"), Put("/s/records/1", b"x")])
+    mirror = Mirror(cluster.client(), "/s/", Timings(probe=0.05), without="/s/records/")
+    running = asyncio.create_task(mirror.run())
+    await eventually(lambda: mirror.connected)
+    assert values(mirror) == {"/s/a": b"1"}
+    seen = mirror.version
+    await writer.commit([], [Put("/s/records/2", b"x")])
+    await writer.commit([], [Put("/s/b", b"2"), Put("/s/records/3", b"x"), Delete("/s/records/1")])
+    await eventually(lambda: values(mirror) == {"/s/a": b"1", "/s/b": b"2"})
+    assert mirror.version == seen + 1
+    running.cancel()
+    await asyncio.wait({running})

@@ -14,7 +14,7 @@ KEYS = Keys("berlin-1")
 def test_every_path_is_under_the_site() -> None:
     """Nothing of a site lies outside its prefix."""
     paths = [KEYS.leader, KEYS.site, KEYS.clock, KEYS.ledger, KEYS.usage, KEYS.status, KEYS.node("n"), KEYS.record(1)]
-    paths += [KEYS.last_seen("n"), KEYS.inbox("u"), KEYS.outcome("u")]
+    paths += [KEYS.last_seen("n"), KEYS.inbox("u"), KEYS.outcome("u"), KEYS.record_by("issued", 1, 1)]
     assert len(set(paths)) == len(paths)
     assert all(path.startswith("/twinkey/berlin-1/") for path in paths)
 
@@ -23,6 +23,15 @@ def test_records_are_in_order_of_their_numbers() -> None:
     """The order of keys is the order of records."""
     numbers = [0, 2, 9, 10, 99, 100, 10**11]
     assert sorted(map(KEYS.record, reversed(numbers))) == [KEYS.record(number) for number in numbers]
+
+
+def test_the_orders_by_date_are_sorted_by_second_then_number() -> None:
+    """The order of keys is that of the dates, and they come after all numbers, under the prefix of the records."""
+    places = [(-5, 0), (0, 1), (9, 2), (10, 1), (10, 3), (10**11, 0)]
+    paths = [KEYS.record_by("issued", second, number) for second, number in places]
+    assert sorted(paths) == paths
+    assert all(path.startswith(KEYS.records_by("issued")) and path > KEYS.record(10**12 - 1) for path in paths)
+    assert KEYS.records_by("issued").startswith(KEYS.records)
 
 
 def test_the_last_part_of_a_path_is_its_id() -> None:

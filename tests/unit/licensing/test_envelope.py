@@ -252,6 +252,7 @@ def test_a_refusal_quotes_a_file_in_one_printable_line() -> None:
         ({"service_expires": dt.datetime.fromisoformat("2027-01-01T00:00:00-02:00")}, Refusal.MALFORMED),
         ({"quota": Quota()}, Refusal.MALFORMED),
         ({"quota": Quota(), "edition": Edition.ADVANCED_PAID}, Refusal.MALFORMED),
+        ({"service_expires": day("0001-01-02")}, Refusal.MALFORMED),
         ({"binding": BuiltIn()}, Refusal.MALFORMED),
         ({"product": "other"}, Refusal.WRONG_PRODUCT),
     ],

@@ -1,0 +1,142 @@
+"""The history in the store: what is written for a record, pages of it in three orders, and its verification.
+
+Records are read when somebody asks for them and not kept. Knows nothing of why something is recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cluster.keys import Keys, last_part
+from cluster.ranks import STRIDE, Line, locate
+from cluster.store import Entry, Put, Store
+from cluster.values import BadValue, decode_value, encode_value
+from licensing.model import Time
+from licensing.records import Altered, ChainHead, Record, Walk, finish, spoilt, step
+
+SortBy = Literal["uploadDate", "issuedDate", "expiredDate"]
+
+LARGEST_PAGE = 100
+"""Records on one page; their values are read in one call."""
+
+_ISSUED = "issued"
+_EXPIRED = "expired"
+_LAST_SECOND = 253_402_300_799  # of the year 9999
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """What stands on a page in place of a record that cannot be used: its key and why."""
+
+    key: str
+    why: str
+
+
+def index_writes(keys: Keys, record: Record) -> tuple[Put, ...]:
+    """Return what stores a record: itself and its places in the orders by date.
+
+    Raises:
+        BadValue: the record is too large.
+    """
+    return (
+        Put(keys.record(record.number), encode_value(record)),
+        Put(keys.record_by(_ISSUED, _second(record.issued_date), record.number), b""),
+        Put(keys.record_by(_EXPIRED, _second(record.expired_date), record.number), b""),
+    )
+
+
+class RecordPages:
+    """Pages of the history of one site."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._lines: dict[SortBy, Line] = {
+            "uploadDate": _by_number(keys),
+            "issuedDate": _by_date(keys, _ISSUED),
+            "expiredDate": _by_date(keys, _EXPIRED),
+        }
+
+    async def page(
+        self, start: int, limit: int, sort_by: SortBy = "uploadDate", *, descending: bool = False
+    ) -> tuple[tuple[Record | BadRecord, ...], int]:
+        """Return up to `limit` records from the `start`-th on (from 0), and how many there are in all.
+
+        Dates are compared in whole seconds; records of the same second are in order of their numbers.
+
+        Raises:
+            ValueError: `start` is negative, or `limit` is negative or more than `LARGEST_PAGE`.
+            StoreError
+        """
+        if start < 0 or not 0 <= limit <= LARGEST_PAGE:
+            raise ValueError(f"start must be 0 or more and limit from 0 to {LARGEST_PAGE}; they are {start}, {limit}")
+        line = self._lines[sort_by]
+        whole = await line.whole(self._store)
+        size = min(limit, whole.count - start)
+        if size <= 0:
+            return (), whole.count
+        rank = whole.count - start - size if descending else start
+        key, skip = await locate(self._store, line, whole, rank)
+        entries = (await self._store.page(key, line.key(line.end), skip + size))[skip:]
+        found = await self._records(entries, sort_by)
+        return (found[::-1] if descending else found), whole.count
+
+    async def _records(self, entries: tuple[Entry, ...], sort_by: SortBy) -> tuple[Record | BadRecord, ...]:
+        if sort_by == "uploadDate":
+            return tuple(_decode(entry.key, entry) for entry in entries)
+        keys = [self._keys.records + entry.key.rpartition("~")[2] for entry in entries]
+        return tuple(map(_decode, keys, await self._store.read(keys)))
+
+
+async def verify_stored(store: Store, keys: Keys, head: ChainHead) -> Altered | None:
+    """Return the first of the records that the head speaks of that was altered or is missing; None when all are well.
+
+    Reads them all, a few hundred at a time. Read the head first: records added since are not looked at.
+
+    Raises:
+        StoreError
+    """
+    walk = Walk()
+    for first in range(0, head.count, _BATCH):
+        end = min(first + _BATCH, head.count)
+        for entry in await store.page(keys.record(first), keys.record(end), _BATCH):
+            record = _decode(entry.key, entry)
+            after = spoilt(walk, record.why) if isinstance(record, BadRecord) else step(walk, record)
+            if isinstance(after, Altered):
+                return after
+            walk = after
+        if walk.chain.count < end:
+            break
+    return finish(walk, head)
+
+
+def _decode(key: str, entry: Entry | None) -> Record | BadRecord:
+    if entry is None:
+        return BadRecord(key, "it is missing")
+    try:
+        record = decode_value(key, entry.value, Record)
+    except BadValue as error:
+        return BadRecord(key, error.why)
+    if last_part(key) != f"{record.number:012d}":
+        return BadRecord(key, f"it is record {record.number}, in the place of another")
+    return record
+
+
+def _by_number(keys: Keys) -> Line:
+    def key(position: int) -> str:
+        return keys.record(position) if position < STRIDE else f"{keys.records}:"  # after all digits
+
+    return Line(keys.records, key, STRIDE)
+
+
+def _by_date(keys: Keys, date: str) -> Line:
+    def key(position: int) -> str:
+        return keys.record_by(date, *divmod(position, STRIDE))
+
+    return Line(keys.records_by(date), key, (_LAST_SECOND + 1) * STRIDE)
+
+
+def _second(time: Time) -> int:
+    return int(time.timestamp() // 1)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from agent.fingerprint import read_fingerprint
 from agent.reporter import Author, Reporter
+from agent.rereading import Rereading
 from agent.settings import SIMULATED, AgentSettings
 from agent.sight import Sight
 from agent.vip import watch_address
@@ -24,6 +25,7 @@ from cluster.etcd import open_etcd
 from cluster.identity import BadIdentity, node_uuid
 from cluster.keys import Keys
 from cluster.lifetime import CannotStart, on_hangup, run_until_told, within
+from cluster.mirror import Mirror
 from cluster.pinned import load_keyring
 from cluster.settings import BadSettings, read_settings
 from cluster.store import PermissionRefused
@@ -73,13 +75,17 @@ async def run(settings: AgentSettings) -> None:
         closing.push_async_callback(within, CLOSING, bus.close)
         store = open_etcd(settings.etcd, timings)
         closing.push_async_callback(within, CLOSING, store.close)
-        reporter = Reporter(store, Keys(settings.site_id), author, sight, timings, utc_now)
+        keys = Keys(settings.site_id)
+        reporter = Reporter(store, keys, author, sight, timings, utc_now)
+        requests = Mirror(store, keys.reread(author.node), timings)
         log.info("agent starts", extra={"node": author.node, "calls_itself": author.name, "bus": settings.bus})
         await run_until_told(
             reporter.run(),
             sight.follow_keys(bus),
             sight.follow_vip(lambda: watch_vip(settings)),
             on_hangup(bus.reread),
+            requests.run(),
+            Rereading(requests, keys.reread(author.node), bus, sight).run(),
         )
     log.info("agent stopped")
 

@@ -24,7 +24,7 @@ from cluster.store import Absent, Condition, Entry, LeaseLost, ModifiedAt, Put, 
 from cluster.timings import Timings
 from cluster.values import BadValue, decode_value, encode_value
 from licensing.model import Reading
-from usbwatch.bus import KeySet, Seen
+from usbwatch.bus import Seen
 
 log = logging.getLogger(__name__)
 
@@ -144,20 +144,21 @@ class Reporter:
 
     def _encoded(self, facts: Facts) -> bytes:
         try:
-            return encode_value(self._report(facts.keys, facts.vip))
+            return encode_value(self._report(facts))
         except BadValue as error:
             log.error("report too large", extra={"why": error, "keys": len(facts.keys)})  # noqa: TRY400
-            return encode_value(self._report(tuple(map(_without_evidence, facts.keys)), facts.vip))
+            return encode_value(self._report(facts._replace(keys=tuple(map(_without_evidence, facts.keys)))))
 
-    def _report(self, keys: KeySet, vip: bool) -> Report:  # noqa: FBT001
+    def _report(self, facts: Facts) -> Report:
         return Report(
             node=self._author.node,
             name=self._author.name,
-            keys=tuple(ReportedKey(**msgspec.structs.asdict(key)) for key in keys),
-            vip=vip,
+            keys=tuple(ReportedKey(**msgspec.structs.asdict(key)) for key in facts.keys),
+            vip=facts.vip,
             fingerprint=self._author.fingerprint,
             written_at=self._wall(),
             uptime=boottime(),
+            reread=facts.reread,
         )
 
     def _patiently(self, *errors: type[Exception]) -> AsyncRetrying:

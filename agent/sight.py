@@ -22,10 +22,14 @@ LOOK_AGAIN = 5.0
 
 
 class Facts(NamedTuple):
-    """What a report tells of the node; two reports of the same facts are the same report."""
+    """What a report tells of the node; two reports of the same facts are the same report.
+
+    `reread`: the id of the last request to read the keys again that was done.
+    """
 
     keys: KeySet
     vip: bool
+    reread: str = ""
 
 
 class Sight:
@@ -35,11 +39,12 @@ class Sight:
         self.changed = Pulse()
         self._keys: KeySet | None = None
         self._vip: bool | None = None
+        self._reread = ""
 
     @property
     def facts(self) -> Facts | None:
         """The whole of what is seen, or None until everything was looked at."""
-        return None if self._keys is None or self._vip is None else Facts(self._keys, self._vip)
+        return None if self._keys is None or self._vip is None else Facts(self._keys, self._vip, self._reread)
 
     def see_keys(self, keys: KeySet) -> None:
         """Take the whole set of keys that are plugged in now."""
@@ -52,6 +57,13 @@ class Sight:
         if held != self._vip:
             self._vip = held
             self.changed.beat()
+
+    async def look_again(self, bus: Bus, request: str) -> None:
+        """Have all keys read again, and take what was found together with the id of the request."""
+        await bus.reread()
+        self._keys = await anext(aiter(bus.watch()))
+        self._reread = request
+        self.changed.beat()
 
     async def follow_keys(self, bus: Bus) -> None:
         """Follow the bus until it is closed; whatever breaks the bus is raised here."""

@@ -11,15 +11,21 @@ import datetime as dt
 import msgspec
 from msgspec.structs import replace
 
-from cluster.keys import Keys
-from cluster.store import Absent, Condition, ModifiedAt, Put, View, Write
+from cluster.keys import BadKey, Keys
+from cluster.records import index_writes
+from cluster.store import Absent, Condition, Delete, ModifiedAt, Put, View, Write
 from cluster.values import encode_value
-from coordinator.facts import Facts
+from coordinator.carrying_out import CarriedOut, Scene, carry_out
+from coordinator.facts import Facts, Waiting
+from coordinator.orders import Outcome
 from coordinator.published import Clock, Leader, Published
 from licensing.decide import Change, Decision, decide
+from licensing.history import Cause, contents_of
+from licensing.keyring import Keyring
 from licensing.model import Ledger, Status, Time
 from licensing.policy import Policy
 from licensing.presence import resume
+from licensing.records import ChainHead, append
 
 CLOCK_EVERY = dt.timedelta(minutes=10)
 """How often an idle leader writes the high-water mark of time."""
@@ -29,12 +35,17 @@ _SLACK = dt.timedelta(minutes=1)
 
 
 class Office(msgspec.Struct, frozen=True):
-    """Who publishes, under which epoch, and the highest index it knows of."""
+    """Who publishes, under which epoch, and the highest index it knows of.
+
+    `keyring`: the vendor's keys. `outcome_lease`: the lease under which outcomes of orders are written.
+    """
 
     keys: Keys
     leader: Leader
     epoch: int
     index: int
+    keyring: Keyring
+    outcome_lease: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -47,20 +58,65 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def plan(facts: Facts, view: View, office: Office, now: Time, policy: Policy) -> Plan:
-    """Decide, and say what of the decision is new and must be written."""
+    """Carry out the order that has waited longest, decide, and say what of that is new and must be written."""
     assert facts.site is not None
     assert facts.ledger is not None
-    decision = decide(facts.site, facts.views, resume(facts.ledger, _dark(facts, office, now)), now, policy)
-    status = _with_problems(decision.status, facts.problems)
-    writes = list(_writes(facts, decision, status, office, now))
-    if not writes and _clock_due(facts, now):
+    ledger = resume(facts.ledger, _dark(facts, office, now))
+    scene = Scene(facts.site, facts.views, ledger, office.keyring, now, policy)
+    waiting = facts.orders[0] if facts.orders else None
+    if waiting is None:
+        return _planned(facts, view, office, scene, CarriedOut(scene.site, scene.ledger, NOTHING), None)
+    try:
+        return _planned(facts, view, office, scene, _carried_out(waiting, scene), waiting)
+    except Exception as error:  # noqa: BLE001 - one order that cannot be carried out must not stop all decisions
+        return _planned(facts, view, office, scene, CarriedOut(scene.site, scene.ledger, _failed(error)), waiting)
+
+
+def _planned(
+    facts: Facts, view: View, office: Office, scene: Scene, carried: CarriedOut, waiting: Waiting | None
+) -> Plan:
+    now, policy = scene.now, scene.policy
+    decision = decide(carried.site, facts.views, carried.ledger, now, policy)
+    cause = Cause() if waiting is None or waiting.order is None else waiting.order.cause
+    writes = _writes(facts, decision, office, now, cause)
+    if carried.site != facts.site:
+        writes.append(Put(office.keys.site, encode_value(carried.site)))
+    if waiting is not None:
+        writes += _answered(waiting, carried.outcome, office)
+    elif not writes and _clock_due(facts, now):
         writes.append(_clock(office, now, _index(facts, office)))
+    keys = (office.keys.ledger, office.keys.site, office.keys.status, office.keys.usage)
     return Plan(
         writes=tuple(writes),
-        conditions=_read(view, office.keys.ledger, office.keys.site, office.keys.status, office.keys.usage),
+        conditions=_read(view, *keys, *([waiting.entry.key] if waiting else [])),
         changes=decision.changes,
         again_at=min(decision.next_change or _clock_at(facts, now), _clock_at(facts, now)),
     )
+
+
+NOTHING = Outcome(200, "", "", "", changed=False)
+
+
+def _failed(error: Exception) -> Outcome:
+    text = f"The order cannot be carried out: {repr(error)[:200]}."
+    return Outcome(500, "order-failed", text, "Report this together with the order.", changed=False)
+
+
+def _carried_out(waiting: Waiting, scene: Scene) -> CarriedOut:
+    if waiting.order is not None:
+        return carry_out(waiting.order, scene)
+    outcome = Outcome(400, "bad-order", "The order cannot be read.", "Give the order again.", changed=False)
+    return CarriedOut(scene.site, scene.ledger, outcome)
+
+
+def _answered(waiting: Waiting, outcome: Outcome, office: Office) -> list[Write]:
+    """Take the order out of the inbox and write what became of it; nobody asks for what has no proper id."""
+    taken = Delete(waiting.entry.key)
+    try:
+        key = office.keys.outcome(waiting.entry.key.removeprefix(office.keys.inboxes))
+    except BadKey:
+        return [taken]
+    return [taken, Put(key, encode_value(outcome), office.outcome_lease)]
 
 
 def _dark(facts: Facts, office: Office, now: Time) -> dt.timedelta:
@@ -70,9 +126,13 @@ def _dark(facts: Facts, office: Office, now: Time) -> dt.timedelta:
     return silence if silence > CLOCK_EVERY + _SLACK else dt.timedelta()
 
 
-def _writes(facts: Facts, decision: Decision, status: Status, office: Office, now: Time) -> list[Write]:
-    published, ledger = facts.published, _stored(decision.ledger)
-    changed_ledger = facts.ledger is None or ledger != _stored(facts.ledger)
+def _writes(facts: Facts, decision: Decision, office: Office, now: Time, cause: Cause) -> list[Write]:
+    assert facts.ledger is not None
+    published, before = facts.published, _stored(facts.ledger)
+    status = _with_problems(decision.status, facts.problems)
+    ledger = replace(_stored(decision.ledger), sequence=before.sequence)
+    unrecorded = before.record_count == 0 and not before.trial_over  # that the trial has started
+    changed_ledger = ledger != before or unrecorded
     known = _index(facts, office)
     told = published is not None and (published.status, published.epoch, published.index) == (
         status,
@@ -83,8 +143,23 @@ def _writes(facts: Facts, decision: Decision, status: Status, office: Office, no
         return []
     index = known + 1
     answer = Published(office.keys.site_id, status, office.leader, office.epoch, index, now)
-    writes: list[Write] = [Put(office.keys.status, encode_value(answer)), _clock(office, now, index)]
-    return [Put(office.keys.ledger, encode_value(ledger)), *writes] if changed_ledger else writes
+    told_now: list[Write] = [Put(office.keys.status, encode_value(answer)), _clock(office, now, index)]
+    if not changed_ledger:
+        return told_now
+    recorded, records = _record(facts, replace(ledger, sequence=before.sequence + 1), office, now, cause)
+    return [Put(office.keys.ledger, encode_value(recorded)), *told_now, *records]
+
+
+def _record(facts: Facts, ledger: Ledger, office: Office, now: Time, cause: Cause) -> tuple[Ledger, list[Write]]:
+    """Append what changed to the history; return the ledger with the chain's new head, and the writes."""
+    assert facts.site is not None
+    assert facts.ledger is not None
+    head = ChainHead(ledger.record_count, ledger.record_hash) if ledger.record_count else ChainHead()
+    writes: list[Write] = []
+    for content in contents_of(facts.site, facts.ledger, ledger, now, cause):
+        record, head = append(head, content)
+        writes += index_writes(office.keys, record)
+    return replace(ledger, record_count=head.count, record_hash=head.hash), writes
 
 
 def _index(facts: Facts, office: Office) -> int:

@@ -17,6 +17,7 @@ from cluster.keys import Keys, last_part
 from cluster.report import Report, ReportedKey
 from cluster.store import Entry, View
 from cluster.values import BadValue, decode_value
+from coordinator.orders import Order
 from coordinator.published import Clock, Published
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.genuine import NONCE_BYTES, judge_key
@@ -59,6 +60,14 @@ class Facts(msgspec.Struct, frozen=True):
     published: Published | None
     problems: tuple[str, ...]
     blocking: tuple[str, ...]
+    orders: tuple[Waiting, ...] = ()
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """An order in the inbox; None for one that cannot be read."""
+
+    entry: Entry
+    order: Order | None
 
 
 class _Bad(NamedTuple):
@@ -96,7 +105,18 @@ class FactReader:
             published=published,
             problems=(*problems, *blocking, *self._strangers(view, site)),
             blocking=tuple(blocking),
+            orders=tuple(self._waiting(view)),
         )
+
+    def _waiting(self, view: View) -> list[Waiting]:
+        """The inbox in the order in which it was filled."""
+        entries = sorted(view.under(self._keys.inboxes), key=lambda entry: entry.create_revision)
+        return [Waiting(entry, self._value(view, entry.key, self._order, [])) for entry in entries]
+
+    def _order(self, entry: Entry) -> Order:
+        order = decode_value(entry.key, entry.value, Order)
+        _check_times(entry.key, order.origin.at)
+        return order
 
     def _value(self, view: View, key: str, decode: Callable[[Entry], T], problems: list[str]) -> T | None:
         try:
@@ -157,6 +177,8 @@ class FactReader:
             self._verify(entry.key, signed, None)
         for history in ledger.keys:
             self._verify(entry.key, history.signed, history.key_id)
+            if history.pending is not None:
+                self._verify(entry.key, history.pending, history.key_id)
         if ledger.in_use is not None and all(history.key_id != ledger.in_use for history in ledger.keys):
             raise BadValue(entry.key, f"has no history of the key in use, {ledger.in_use}")
         return ledger
@@ -200,6 +222,7 @@ class FactReader:
             keys=tuple(self._key(key) for key in report.keys),
             vip=report.vip,
             reported_at=report.written_at,
+            fingerprint=report.fingerprint.value,
         )
 
     def _key(self, key: ReportedKey) -> InsertedKey:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ from msgspec.structs import replace
 from cluster.keys import Keys
 from cluster.store import Absent, ModifiedAt, Put, View
 from cluster.values import BadValue, decode_value, encode_value
+from coordinator.carrying_out import with_request_code
 from coordinator.cycle import CLOCK_EVERY, Plan
 from coordinator.facts import Facts
 from licensing.decide import Change
@@ -29,11 +32,19 @@ class FoundingError(Exception):
     """The kept identity cannot be used; the text says what to do."""
 
 
+def fresh_nonce() -> str:
+    """Return a text that nobody can guess."""
+    return secrets.token_hex(16)
+
+
 class Founding:
     """This node's copy of the site's identity, and what to write where etcd has none or a later trial start."""
 
-    def __init__(self, keys: Keys, members: tuple[str, ...], state_dir: Path) -> None:
+    def __init__(
+        self, keys: Keys, members: tuple[str, ...], state_dir: Path, new_nonce: Callable[[], str] = fresh_nonce
+    ) -> None:
         self._keys = keys
+        self._new_nonce = new_nonce
         self._members = members
         self._file = state_dir / FILE
         self._kept = self._load()
@@ -48,6 +59,11 @@ class Founding:
             site = replace(facts.site, trial_start=self._kept.trial_start)
             condition = ModifiedAt(self._keys.site, view.entries[self._keys.site].mod_revision)
             return self._write(site, condition, "The trial started earlier than etcd says: a node remembers.", now)
+        fingerprints = tuple(node.fingerprint for node in facts.views if node.fingerprint)
+        if not facts.site.request and facts.ledger is not None and len(fingerprints) == len(facts.site.members):
+            site = with_request_code(facts.site, fingerprints, self._new_nonce(), facts.ledger)
+            condition = ModifiedAt(self._keys.site, view.entries[self._keys.site].mod_revision)
+            return self._write(site, condition, "Every node has reported: there is a request code.", now)
         return None
 
     def _write(self, site: Site, condition: Absent | ModifiedAt, sentence: str, now: Time) -> Plan:

@@ -5,64 +5,89 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any
 
 from aiohttp import web
 
-from coordinator import metrics, probes, status_api
-from coordinator.board import Board
+from coordinator import (
+    licences_api,
+    metrics,
+    openapi,
+    probes,
+    questions_api,
+    records_api,
+    request_code_api,
+    status_api,
+    stream_api,
+    synchronise_api,
+    uploads_api,
+    verification_api,
+)
+from coordinator.calls import AS_TEXT, CALLER, SERVICES, Call, Handler, Services, as_json
 from coordinator.errors import ApiError
-from coordinator.tokens import Scope, TokenFile, authorise
+from coordinator.guarding import Guard, Rules
+from coordinator.tokens import TokenFile
 
 log = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIXES = ("/v1", "/zstack/v1")
 """The same calls under our own prefix and under the platform's."""
 
 LARGEST_REQUEST = 1024 * 1024
-UNAUTHORISED, FORBIDDEN = 401, 403
+REFUSED_CALLS = (401, 403, 429)
+"""Answers that tell of somebody who may not call, or not so often."""
 
 
-class Call(NamedTuple):
-    """One call of the API: `scope` is what its token must allow."""
+CALLS: tuple[Call, ...] = (
+    *status_api.CALLS,
+    *licences_api.CALLS,
+    *records_api.CALLS,
+    *verification_api.CALLS,
+    *questions_api.CALLS,
+    *stream_api.CALLS,
+    *uploads_api.CALLS,
+    *request_code_api.CALLS,
+    *synchronise_api.CALLS,
+)
+OPEN_CALLS: tuple[Call, ...] = (
+    *probes.CALLS,
+    Call("GET", "/metrics", metrics.serve, None, "Tell the figures for Prometheus.", {200: AS_TEXT}),
+    Call("GET", "/openapi.json", openapi.serve, None, "Give this document.", {200: as_json(dict[str, Any])}),
+)
+"""Those that need no token and are at the root."""
 
-    method: str
-    path: str
-    handler: Handler
-    scope: Scope
 
-
-CALLS = (Call("GET", "/status", status_api.get_status, "read"),)
-PROBES = {
-    "/livez": probes.livez,
-    "/readyz": probes.readyz,
-    "/leader": probes.leader,
-    "/metrics": metrics.serve,
-}
-
-
-def build_app(board: Board, tokens: TokenFile, leads: probes.Leads, measures: metrics.Metrics) -> web.Application:
+def build_app(
+    services: Services,
+    tokens: TokenFile,
+    leads: probes.Leads,
+    measures: metrics.Metrics,
+    rules: Rules = Rules(),  # noqa: B008 - a frozen value
+) -> web.Application:
     """Wire the calls to what they answer from."""
+    guard = Guard(tokens, rules)
     app = web.Application(middlewares=[_answer_errors], client_max_size=LARGEST_REQUEST)
-    app[status_api.BOARD] = board
+    app[SERVICES] = services
+    app[status_api.BOARD] = services.board
     app[status_api.CLOSING] = asyncio.Event()
     app[probes.LEADS] = leads
     app[metrics.METRICS] = measures
-    for path, probe in PROBES.items():
-        app.router.add_get(path, probe)
+    app[openapi.DOCUMENT] = openapi.document((*CALLS, *OPEN_CALLS), PREFIXES)
+    for call in OPEN_CALLS:
+        app.router.add_get(call.path, call.handler)
     for call in CALLS:
         for prefix in PREFIXES:
-            app.router.add_route(call.method, prefix + call.path, _guarded(call, tokens))
+            app.router.add_route(call.method, prefix + call.path, _guarded(call, guard))
     app.on_shutdown.append(_let_waiters_go)
     return app
 
 
-def _guarded(call: Call, tokens: TokenFile) -> Handler:
+def _guarded(call: Call, guard: Guard) -> Handler:
+    scope = call.scope
+    assert scope is not None
+
     async def guarded(request: web.Request) -> web.StreamResponse:
-        authorise(request.headers.get("Authorization"), call.scope, tokens)
+        request[CALLER] = guard.admit(request, scope)
         return await call.handler(request)
 
     return guarded
@@ -76,7 +101,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         response = await handler(request)
     except ApiError as error:
         response = error.response()
-        if error.http in (UNAUTHORISED, FORBIDDEN):
+        if error.http in REFUSED_CALLS:
             log.warning("call refused", extra={"path": request.path, "peer": request.remote, "why": str(error)})
     except web.HTTPException as error:
         response = _plain_refusal(error).response()

@@ -26,7 +26,10 @@ from cluster.store import PermissionRefused, Store, StoreError
 from cluster.timings import BadTimings, Timings
 from coordinator.answering import Answering
 from coordinator.board import Board
+from coordinator.calls import Services
 from coordinator.clock import EffectiveClock, boot_clock
+from coordinator.console_socket import listening
+from coordinator.desk import Desk
 from coordinator.facts import FactReader
 from coordinator.founding import Founding, FoundingError
 from coordinator.http import build_app
@@ -51,6 +54,8 @@ def main(config: Path | None) -> int:
         print(f"twinkey coordinator: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return MISUSED
     log_to_stderr(settings.log_level)
+    # what it says of requests that are no HTTP at all comes with a traceback, and anybody can cause it
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
         asyncio.run(run(settings))
     except (CannotStart, BadIdentity, BadKey, BadTimings, BadTokens, FoundingError, PermissionRefused) as error:
@@ -73,17 +78,20 @@ async def run(settings: CoordinatorSettings) -> None:
     timings = Timings(lease_ttl=settings.lease_ttl)
     clock, board = EffectiveClock(), Board(boot_clock)
     founding = Founding(keys, settings.members, settings.state_dir)
-    reader, tokens = FactReader(keys, load_keyring(settings.keyring)), read_tokens(settings.tokens)
+    keyring, tokens = load_keyring(settings.keyring), read_tokens(settings.tokens)
+    reader = FactReader(keys, keyring)
     store = open_etcd(settings.etcd, timings)
-    mirror = Mirror(store, keys.prefix, timings)
+    mirror = Mirror(store, keys.prefix, timings, without=keys.records)
     election = Election(store, mirror, key=keys.leader, node=node, name=me.name, timings=timings)
     outlook = Outlook(mirror, election, reader, clock, settings.policy)
     metrics = Metrics(board, lambda: mirror.connected, lambda: clock.set_back)
     answering = Answering(outlook, board, metrics)
-    publisher = Publisher(outlook, store, keys, me, founding)
-    app = build_app(board, tokens, lambda: election.leadership is not None, metrics)
+    publisher = Publisher(outlook, store, keys, me, founding, keyring)
+    desk = Desk(store, mirror, keys, clock, node)
+    services = Services(board, desk, outlook, store, keys, me, keyring)
+    app = build_app(services, tokens, lambda: election.leadership is not None, metrics, settings.rules)
     try:
-        async with serving(app, *settings.address):
+        async with serving(app, *settings.address, settings.socket_path):
             log.info("coordinator starts", extra={"node": node, "calls_itself": me.name, "listens": settings.listen})
             await run_until_told(
                 mirror.run(), election.run(), publisher.run(), answering.run(), warn_of_few_voters(store, settings)
@@ -95,13 +103,14 @@ async def run(settings: CoordinatorSettings) -> None:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Answer HTTP calls meanwhile.
+async def serving(app: web.Application, host: str, port: int, console: Path | None) -> AsyncIterator[None]:
+    """Answer HTTP calls meanwhile, and on the `console`'s socket where there is one.
 
     Raises:
-        CannotStart: the address is taken or not this machine's.
+        CannotStart: the address is taken or not this machine's, or the socket cannot be made.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    # bodies are taken as they come: what is compressed is unpacked within limits or not at all
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
     await runner.setup()
     try:
         try:
@@ -109,7 +118,8 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[N
         except OSError as error:
             text = f"cannot listen on {host}:{port}: {error.strerror}: stop what uses it or change the setting listen"
             raise CannotStart(text) from error
-        yield
+        async with listening(runner, console):
+            yield
     finally:
         await runner.cleanup()
 

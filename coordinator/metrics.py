@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal, get_args
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
@@ -14,6 +15,9 @@ from coordinator.board import Board, StatusBody
 from licensing.model import Alert, KeyState, Validity
 from licensing.quota import UNITS
 
+Uploaded = Literal["accepted", "waiting", "refused", "failed"]
+"""`waiting` was accepted too, with its outcome not known in time; `failed` had nothing wrong with it."""
+_RESULTS = {True: "allowed", False: "refused"}
 UNIT_LABELS = {"hosts": "hosts", "cpu_sockets": "cpuSockets", "cpu_cores": "cpuCores"}
 
 
@@ -33,11 +37,27 @@ class Metrics:
             ("method", "route", "status"),
             registry=self.registry,
         )
+        self._authorise = Counter(
+            "twinkey_authorize", "Operations that the platform asked about.", ("result",), registry=self.registry
+        )
+        for result in _RESULTS.values():
+            self._authorise.labels(result)
+        self._uploads = Counter("twinkey_uploads", "Uploads of licences.", ("result",), registry=self.registry)
+        for uploaded in get_args(Uploaded):
+            self._uploads.labels(uploaded)
         self.registry.register(_BoardCollector(board, store_up, clock_set_back))
 
     def saw_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def authorised(self, *, allowed: bool) -> None:
+        """Count one answer to the platform's question whether it may do something."""
+        self._authorise.labels(_RESULTS[allowed]).inc()
+
+    def saw_upload(self, result: Uploaded) -> None:
+        """Count one upload by what became of it."""
+        self._uploads.labels(result).inc()
 
 
 METRICS = web.AppKey("metrics", Metrics)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from coordinator.calls import AS_TEXT, Call
 from coordinator.errors import not_ready
 from coordinator.status_api import BOARD
 
@@ -37,3 +38,10 @@ async def leader(request: web.Request) -> web.Response:
     if request.app[LEADS]():
         return web.Response(text="leads\n")
     return web.Response(status=503, text="follows\n")
+
+
+CALLS = (
+    Call("GET", "/livez", livez, None, "Tell whether the process lives.", {200: AS_TEXT}),
+    Call("GET", "/readyz", readyz, None, "Tell whether there is an answer to serve.", {200: AS_TEXT}, refuses=(503,)),
+    Call("GET", "/leader", leader, None, "Tell whether this node leads.", {200: AS_TEXT, 503: AS_TEXT}),
+)

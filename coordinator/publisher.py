@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 from cluster.election import Leadership
 from cluster.keys import Keys
-from cluster.store import Refused, Store, StoreError, Unavailable
+from cluster.store import LeaseLost, Refused, Store, StoreError, Unavailable
+from coordinator.clock import boot_clock
 from coordinator.cycle import Office, Plan, plan
 from coordinator.facts import Facts
 from coordinator.founding import Founding
 from coordinator.outlook import Outlook
 from coordinator.published import Leader
 from coordinator.waking import first_of
+from licensing.keyring import Keyring
 from licensing.model import Time
 
 log = logging.getLogger(__name__)
@@ -26,10 +29,35 @@ BURST = 5
 """Publications without a rest; after as many it pauses between them: a storm of changes is no storm of writes."""
 
 
+class OutcomeLease:
+    """The lease under which outcomes are kept: long enough to be asked for, and then gone by itself."""
+
+    TTL = 600
+
+    def __init__(self, store: Store, boot: Callable[[], float] = boot_clock) -> None:
+        self._store = store
+        self._boot = boot
+        self._lease_id = 0
+        self._renew_at = 0.0
+
+    async def current(self) -> int:
+        """Return a lease that has at least half of its life before it."""
+        if self._boot() >= self._renew_at:
+            self._lease_id = (await self._store.grant(self.TTL)).lease_id
+            self._renew_at = self._boot() + self.TTL / 2
+        return self._lease_id
+
+    def forget(self) -> None:
+        """Take a new lease next time: the store lost the old one."""
+        self._renew_at = 0.0
+
+
 class Publisher:
     """Plans and commits while the election says that this node leads; the plan is pure, the fence is etcd's."""
 
-    def __init__(self, outlook: Outlook, store: Store, keys: Keys, me: Leader, founding: Founding) -> None:
+    def __init__(
+        self, outlook: Outlook, store: Store, keys: Keys, me: Leader, founding: Founding, keyring: Keyring
+    ) -> None:
         self._outlook = outlook
         self._mirror = outlook.mirror
         self._election = outlook.election
@@ -37,6 +65,8 @@ class Publisher:
         self._keys = keys
         self._me = me
         self._founding = founding
+        self._keyring = keyring
+        self._outcomes = OutcomeLease(store)
         self._index = 0
         self._burst = 0
 
@@ -54,19 +84,30 @@ class Publisher:
         if not self._mirror.connected:
             return None
         try:
-            return await self._publish(self._look())
-        except Refused as refused:
-            log.info("publication refused", extra={"why": str(refused)})
-            return PAUSE_AFTER_REFUSAL
-        except Unavailable as error:
-            log.warning("publication failed", extra={"why": str(error)})
-            return PAUSE_AFTER_REFUSAL
-        except StoreError as error:  # such as a full disk or a missing permission: it will not be gone in a moment
-            log.error("publication failed", extra={"why": str(error)})  # noqa: TRY400 - the text says it all
-            return PAUSE_AFTER_FAILURE
-        except Exception:  # a leader that cannot decide must say so and go on holding what was published
-            log.exception("decision failed")
-            return PAUSE_AFTER_FAILURE
+            waiting = self._election.leadership and self._mirror.view.under(self._keys.inboxes)
+            lease = await self._outcomes.current() if waiting else 0
+            return await self._publish(self._look(), lease)
+        except Exception as error:  # noqa: BLE001 - a leader that cannot decide must go on holding what was published
+            return self._pause_after(error)
+
+    def _pause_after(self, error: Exception) -> float:
+        """Say what went wrong, and return after how many seconds to try again."""
+        match error:
+            case LeaseLost():
+                self._outcomes.forget()
+                return PAUSE_AFTER_REFUSAL
+            case Refused():
+                log.info("publication refused", extra={"why": str(error)})
+                return PAUSE_AFTER_REFUSAL
+            case Unavailable():
+                log.warning("publication failed", extra={"why": str(error)})
+                return PAUSE_AFTER_REFUSAL
+            case StoreError():  # such as a full disk or a missing permission: it will not be gone in a moment
+                log.error("publication failed", extra={"why": str(error)})
+                return PAUSE_AFTER_FAILURE
+            case _:
+                log.error("decision failed", exc_info=error)
+                return PAUSE_AFTER_FAILURE
 
     def _look(self) -> Facts:
         """Read the facts, and remember of them what a leader has to know even if the store should lose it."""
@@ -76,13 +117,15 @@ class Publisher:
             self._founding.keep(facts.site)
         return facts
 
-    async def _publish(self, facts: Facts) -> float | None:
+    async def _publish(self, facts: Facts, lease: int) -> float | None:
         leadership = self._election.leadership
         if leadership is None or facts.blocking:
             self._burst = 0
             return None  # the board tells what blocks; deciding without what cannot be read would forget it
+        if facts.orders and not lease:
+            return 0.0  # an order came in while we looked: look again, with a lease for its outcome
         now = self._outlook.clock.now()
-        planned = self._plan(facts, leadership, now)
+        planned = self._plan(facts, leadership, now, lease)
         if not planned.writes:
             self._burst = 0
             return (planned.again_at - now).total_seconds()
@@ -93,12 +136,12 @@ class Publisher:
         await self._see(revision)
         return 0.0
 
-    def _plan(self, facts: Facts, leadership: Leadership, now: Time) -> Plan:
+    def _plan(self, facts: Facts, leadership: Leadership, now: Time, outcome_lease: int) -> Plan:
         view = self._mirror.view
         founding = self._founding.plan(facts, view, now)
         if founding is not None:
             return founding
-        office = Office(self._keys, self._me, leadership.epoch, self._index)
+        office = Office(self._keys, self._me, leadership.epoch, self._index, self._keyring, outcome_lease)
         return plan(facts, view, office, now, self._outlook.policy)
 
     async def _see(self, revision: int) -> None:

@@ -10,9 +10,11 @@ from cluster.identity import parse_uuid
 from cluster.keys import Keys
 from cluster.settings import EtcdSettings, Settings
 from cluster.timings import Timings
+from coordinator.guarding import Rules
 from licensing.policy import Policy
 
 LARGEST_PORT = 65_535
+DEFAULT_SOCKET = "/run/twinkey/coordinator.sock"
 
 
 class CoordinatorSettings(Settings, frozen=True):
@@ -45,6 +47,20 @@ class CoordinatorSettings(Settings, frozen=True):
             examples=["127.0.0.1:8441"],
         ),
     ] = "127.0.0.1:8441"
+    socket: Annotated[
+        str,
+        Meta(
+            description="Path of the unix socket for this node's console, which only root and the daemon's user can "
+            "open and which needs no token; empty for none."
+        ),
+    ] = DEFAULT_SOCKET
+    host_names: Annotated[
+        tuple[str, ...],
+        Meta(description="Names, beside the machine's own, under which browsers reach the API, as of the virtual IP."),
+    ] = ()
+    changes_per_minute: Annotated[
+        int, Meta(description="How many changes one token may ask for in a minute.", ge=1, le=100_000)
+    ] = 120
     node_hold: Annotated[
         float,
         Meta(
@@ -89,6 +105,16 @@ class CoordinatorSettings(Settings, frozen=True):
             sales=self.sales,
             support=self.support,
         )
+
+    @property
+    def rules(self) -> Rules:
+        """What the guard of the API goes by."""
+        return Rules(self.host_names, self.changes_per_minute)
+
+    @property
+    def socket_path(self) -> Path | None:
+        """Where the console's socket is; None for none."""
+        return Path(self.socket) if self.socket else None
 
     @property
     def address(self) -> tuple[str, int]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Annotated, TypeVar
 
 from aiohttp import web
+from msgspec import Meta
 
-from coordinator.board import Answer, Board
+from coordinator.board import Answer, Board, StatusBody
+from coordinator.calls import Call, Parameter, as_json
 from coordinator.errors import bad_parameter, not_ready
 
+T = TypeVar("T", int, float)
+
 LONGEST_WAIT = 60.0
+LARGEST_INDEX = 2**53
 BOARD = web.AppKey("board", Board)
 CLOSING = web.AppKey("closing", asyncio.Event)
 
@@ -22,8 +28,8 @@ async def get_status(request: web.Request) -> web.Response:
     `If-None-Match`, for one with another tag: then it also tells when the same publication has become stale.
     """
     board = request.app[BOARD]
-    wait = _number(request, "wait", LONGEST_WAIT)
-    known = _number(request, "index", float(2**53))
+    wait = _number(request, "wait", LONGEST_WAIT, float)
+    known = _number(request, "index", LARGEST_INDEX, int)
     if board.answer is None:
         raise not_ready()
     if wait:
@@ -33,12 +39,12 @@ async def get_status(request: web.Request) -> web.Response:
     return _response(request, board)
 
 
-async def _until_news(board: Board, request: web.Request, known: float | None) -> None:
+async def _until_news(board: Board, request: web.Request, known: int | None) -> None:
     while board.answer is not None and not request.app[CLOSING].is_set() and _is_known(board.answer, request, known):
         await board.changed(board.version)
 
 
-def _is_known(answer: Answer, request: web.Request, known: float | None) -> bool:
+def _is_known(answer: Answer, request: web.Request, known: int | None) -> bool:
     tags = request.if_none_match
     if tags:
         return any(tag.value == "*" or f'"{tag.value}"' == answer.etag for tag in tags)
@@ -54,14 +60,32 @@ def _response(request: web.Request, board: Board) -> web.Response:
     return web.Response(body=answer.body, content_type="application/json", headers=headers)
 
 
-def _number(request: web.Request, name: str, largest: float) -> float | None:
+def _number(request: web.Request, name: str, largest: float, read: type[T]) -> T | None:
     given = request.query.get(name)
     if given is None:
         return None
     try:
-        value = float(given) if name == "wait" else float(int(given))
-    except (ValueError, OverflowError):
-        value = -1.0
+        value = read(given)
+    except ValueError:
+        value = read(-1)
     if not 0 <= value <= largest:
         raise bad_parameter(name, given[:64], f"a number from 0 to {largest:.0f}")
     return value
+
+
+CALLS = (
+    Call(
+        "GET",
+        "/status",
+        get_status,
+        "read",
+        "Tell the whole status; with `wait`, only once it is another than the one that is known.",
+        {200: as_json(StatusBody), 304: {}},
+        parameters=(
+            Parameter("wait", Annotated[float, Meta(ge=0, le=LONGEST_WAIT)], "Seconds to wait for other news."),
+            Parameter("index", Annotated[int, Meta(ge=0, le=LARGEST_INDEX)], "The index of the status that is known."),
+            Parameter("If-None-Match", str, "The entity tag of the status that is known.", "header"),
+        ),
+        refuses=(503,),
+    ),
+)

@@ -268,9 +268,21 @@ class LiveSite:
 
     def get(self, label: str, path: str, headers: dict[str, str] | None = None, within: float = 5.0) -> Answer:
         """Ask a node with the site's token."""
+        return self.call(label, "GET", path, headers=headers, within=within)
+
+    def call(
+        self,
+        label: str,
+        method: str,
+        path: str,
+        body: bytes | Iterable[bytes] | None = None,
+        headers: dict[str, str] | None = None,
+        within: float = 15.0,
+    ) -> Answer:
+        """Make any call of a node with the site's token; a body in parts is sent in chunks, with no length told."""
         connection = http.client.HTTPConnection(LOOPBACK, self.nodes[label].port, timeout=within)
         try:
-            connection.request("GET", path, headers={"Authorization": f"Bearer {self.site.token}"} | (headers or {}))
+            connection.request(method, path, body, {"Authorization": f"Bearer {self.site.token}"} | (headers or {}))
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:

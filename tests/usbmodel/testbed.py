@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,6 +124,8 @@ def umockdev_bus(directory: Path) -> Iterator[UmockBus]:
                 process.kill()
                 process.communicate()
             server.kill()
+            server.wait()
+            shutil.rmtree(bus.root)  # the server was given no time to
 
 
 def _site_packages() -> str:

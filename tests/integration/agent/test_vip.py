@@ -81,12 +81,14 @@ async def network() -> AsyncIterator[Network]:
         yield network
         await network.close()
     finally:
-        holder.kill()
-        await holder.wait()
+        if holder.returncode is None:
+            holder.kill()
+        await holder.communicate()
 
 
 def settled(holder: Process) -> bool:
     """Whether a holder has finished making its namespaces: only then does it become `sleep`."""
+    assert holder.returncode is None, "unshare is refused here: allow user namespaces"
     return Path(f"/proc/{holder.pid}/comm").read_text(encoding="ascii").strip() == "sleep"
 
 

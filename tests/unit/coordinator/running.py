@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from cluster.election import Election
 from cluster.memory import MemoryCluster, MemoryStore
@@ -90,7 +91,7 @@ class Coordinator:
         self.metrics = Metrics(self.board, lambda: self.mirror.connected, lambda: self.clock.set_back)
         outlook = Outlook(self.mirror, self.election, FactReader(KEYS, KEYRING), self.clock, policy)
         self.answering = Answering(outlook, self.board, self.metrics)
-        self.publisher = Publisher(outlook, store, KEYS, me, Founding(KEYS, (A, B), folder / node))
+        self.publisher = Publisher(outlook, store, KEYS, me, Founding(KEYS, (A, B), folder / node), KEYRING)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[Coordinator]:
@@ -131,11 +132,11 @@ class Site:
         """Return a new client of the store."""
         return Counting(self.cluster)
 
-    async def report(self, node: str, *keys: ReportedKey) -> None:
+    async def report(self, node: str, *keys: ReportedKey, **changes: Any) -> None:
         """Let a node's agent report these keys."""
         if node not in self._leases:
             self._leases[node] = (await self._agents.grant(3600)).lease_id
-        value = stored_report(node, *keys)
+        value = stored_report(node, *keys, **changes)
         writes = [Put(KEYS.node(node), value, self._leases[node]), Put(KEYS.last_seen(node), value)]
         await self._agents.commit([], writes)
 

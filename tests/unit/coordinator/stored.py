@@ -130,7 +130,7 @@ def facts_of(view: View) -> Facts:
 
 def office(epoch: int = 5, index: int = 0) -> Office:
     """Return node a's office in one term."""
-    return Office(KEYS, ME, epoch, index)
+    return Office(KEYS, ME, epoch, index, KEYRING)
 
 
 def planned(view: View, now: Time = NOW, term: Office | None = None, policy: Policy = POLICY) -> Plan:

@@ -8,17 +8,21 @@ import itertools
 import msgspec
 import pytest
 
-from cluster.store import Absent, ModifiedAt, Put, View
-from cluster.values import decode_value, encode_value
+from cluster.store import Absent, Delete, ModifiedAt, Put, View
+from cluster.values import LARGEST, decode_value, encode_value
 from coordinator.cycle import CLOCK_EVERY, Plan, plan
 from coordinator.facts import FactReader, Facts
+from coordinator.orders import Errand, Install, Outcome, Remove, RenewRequestCode
 from coordinator.published import Clock, Published
-from licensing.model import KeyState, Ledger, Usage
+from licensing.model import KeyState, Ledger, Site, Spent, Usage
+from licensing.records import Action, ChainHead, ManagementType, Record, verify
+from tests.unit.coordinator.ordered import order
 from tests.unit.coordinator.stored import (
     KEYS,
     NOW,
     POLICY,
     SECOND,
+    SITE,
     TRIAL_START,
     A,
     B,
@@ -33,16 +37,18 @@ from tests.unit.coordinator.stored import (
     view_of,
     written,
 )
-from tests.unit.licensing.signing import KEYRING
+from tests.unit.licensing.asked import asked
+from tests.unit.licensing.signing import AT_SITE, KEYRING
 
 AT_REST = publish(at_rest())
 NEWS = AT_REST | {KEYS.node(A): stored_report(A)}
 
 
 def test_the_first_decision_writes_the_ledger_the_answer_and_the_clock() -> None:
-    """One transaction holds all that belongs together, under index 1."""
+    """One transaction holds all that belongs together, under index 1, and the records of what it began."""
     writes = written(planned(view_of(at_rest())).writes)
-    assert list(writes) == [KEYS.ledger, KEYS.status, KEYS.clock]
+    assert list(writes)[:3] == [KEYS.ledger, KEYS.status, KEYS.clock]
+    assert all(key.startswith(KEYS.records) for key in list(writes)[3:])
     published = decode_value(KEYS.status, writes[KEYS.status], Published)
     assert (published.index, published.epoch, published.as_of) == (1, 5, NOW)
     assert published.status.key_state is KeyState.READY
@@ -168,10 +174,13 @@ def test_a_mark_ahead_of_now_is_waited_for() -> None:
 
 
 def test_the_trial_is_what_a_site_without_keys_has() -> None:
-    """A site that was only just founded is on its trial and writes no ledger yet."""
+    """A site that was only just founded is on its trial, which is the first record of its history."""
     bare = {KEYS.site: at_rest()[KEYS.site], KEYS.node(A): stored_report(A), KEYS.node(B): stored_report(B)}
     after = publish(bare)
-    assert KEYS.ledger not in after
+    record = decode_value(KEYS.record(0), after[KEYS.record(0)], Record)
+    assert (record.action, record.management_type) == (Action.TRIAL_STARTED, ManagementType.BUILT_IN)
+    assert KEYS.record(1) not in after
+    assert planned(view_of(after)).writes == ()
     assert published_in(after).status.license.expires == TRIAL_START + dt.timedelta(days=30)
 
 
@@ -182,3 +191,99 @@ def test_a_plan_survives_being_stored() -> None:
     read = FactReader(KEYS, KEYRING).read(view_of(after))
     assert isinstance(read.ledger, Ledger)
     assert planned(view_of(after), NOW + SECOND).writes == ()
+
+
+# --- orders --------------------------------------------------------------------------------------------------------
+
+FIRST, SECOND_ONE = KEYS.inbox("zzz-first"), KEYS.inbox("aaa-second")
+
+
+def with_order(errand: Errand, values: dict[str, bytes] = AT_REST) -> dict[str, bytes]:
+    """Return what is stored with an order in the inbox."""
+    return values | {FIRST: encode_value(order(errand))}
+
+
+def outcome_in(plan: Plan, key: str = FIRST) -> Outcome:
+    """Return what a plan says of an order, which it takes out of the inbox."""
+    assert Delete(key) in plan.writes
+    told = key.replace(KEYS.inboxes, KEYS.outcomes)
+    return decode_value(told, written(plan.writes)[told], Outcome)
+
+
+def test_an_order_is_answered_in_the_transaction_that_publishes_what_follows() -> None:
+    """Its outcome is written under the outcomes' lease, on condition that nobody else took the order."""
+    binding = msgspec.structs.replace(AT_SITE, fingerprints=("f",))
+    site = encode_value(Site(SITE, (A, B), TRIAL_START, nonces=("n-1",)))
+    reports = {KEYS.node(A): stored_report(A, good_key(), vip=True)}
+    values = with_order(Install((asked(lineage="C-9", binding=binding).file,)), AT_REST | {KEYS.site: site} | reports)
+    made = planned(view_of(values, revision=12), NOW + SECOND, msgspec.structs.replace(office(), outcome_lease=77))
+    assert (outcome_in(made).http, outcome_in(made).node) == (200, A)
+    assert ModifiedAt(FIRST, 12) in made.conditions
+    leases = {write.key: write.lease_id for write in made.writes if isinstance(write, Put) and write.lease_id}
+    assert leases == {KEYS.outcome("zzz-first"): 77}
+    assert {KEYS.ledger, KEYS.status, KEYS.clock, KEYS.site} <= written(made.writes).keys()
+
+
+@pytest.mark.parametrize("errand", [Remove("L-0"), Install((b"?",)), Install((asked().file,))])
+def test_a_refused_order_writes_its_outcome_and_nothing_else(errand: Errand) -> None:
+    """No ledger, no record, no answer, no site."""
+    made = planned(view_of(with_order(errand)), NOW + SECOND)
+    assert outcome_in(made).refused
+    assert len(made.writes) == 2
+
+
+def test_orders_are_carried_out_in_the_order_in_which_they_came() -> None:
+    """One in every transaction, whatever they are called."""
+    view = view_of(with_order(RenewRequestCode()))
+    entries = dict(view.entries)
+    late = msgspec.structs.replace(order(RenewRequestCode()), fresh="late")
+    entries |= view_of({SECOND_ONE: encode_value(late)}, revision=8).entries
+    made = planned(View(8, entries), NOW + SECOND)
+    assert outcome_in(made).http == 200
+    assert Delete(SECOND_ONE) not in made.writes
+
+
+@pytest.mark.parametrize("value", [b"", b"?", AT_REST[KEYS.ledger], encode_value(Clock(NOW, 1))])
+def test_an_order_that_cannot_be_read_is_answered(value: bytes) -> None:
+    """It is taken out, so that it is not looked at for ever."""
+    made = planned(view_of(AT_REST | {FIRST: value}), NOW + SECOND)
+    assert (outcome_in(made).http, outcome_in(made).code, len(made.writes)) == (400, "bad-order", 2)
+
+
+@pytest.mark.parametrize("name", ["a/b", "-", "", "\u00fc"])
+def test_an_order_without_a_proper_id_is_taken_out(name: str) -> None:
+    """Nobody can ask for its outcome."""
+    key = KEYS.inboxes + name
+    assert planned(view_of(AT_REST | {key: b"?"}), NOW + SECOND).writes == (Delete(key),)
+
+
+def test_an_order_that_cannot_be_carried_out_does_not_stop_decisions() -> None:
+    """Such as one with which the ledger would be too large to be stored: it is refused, and the news are published."""
+    site = encode_value(Site(SITE, (A, B), TRIAL_START, nonces=("n-1",)))
+    before = decode_value(KEYS.ledger, AT_REST[KEYS.ledger], Ledger)
+    empty = len(encode_value(msgspec.structs.replace(before, spent=(Spent("", "L", "0"),))))
+    full = encode_value(msgspec.structs.replace(before, spent=(Spent("n" * (LARGEST - 500 - empty), "L", "0"),)))
+    file = asked(binding=msgspec.structs.replace(AT_SITE, fingerprints=("f",))).file
+    values = AT_REST | {KEYS.site: site, KEYS.ledger: full}
+    reports = {KEYS.node(A): stored_report(A, good_key(), vip=True), KEYS.node(B): b"?"}
+    made = planned(view_of(with_order(Install((file,)), values | reports)), NOW + SECOND)
+    assert (outcome_in(made).http, outcome_in(made).code) == (500, "order-failed")
+    assert KEYS.status in written(made.writes)
+    assert KEYS.ledger not in written(made.writes)
+
+
+def test_the_history_in_the_store_is_a_chain_whose_head_is_in_the_ledger() -> None:
+    """Every publication that changes the ledger appends to it."""
+    values = publish(AT_REST | {KEYS.node(A): stored_report(A)}, NOW + SECOND)
+    values = publish(values, NOW + SECOND + POLICY.removal_settle)
+    ledger = facts_of(view_of(values)).ledger
+    assert ledger is not None
+    records = [decode_value("", values[KEYS.record(number)], Record) for number in range(ledger.record_count)]
+    assert [record.action for record in records] == [
+        Action.TRIAL_STARTED,
+        Action.SYNCHRONISED,
+        Action.TRIAL_ENDED,
+        Action.BUFFER_GRANTED,
+    ]
+    head = ChainHead(ledger.record_count, ledger.record_hash)
+    assert verify(records, head) is None

@@ -342,7 +342,7 @@ def _mutations(values: dict[str, bytes]) -> st.SearchStrategy[dict[str, bytes]]:
         ).map(lambda data: json.dumps({"data": data, "version": 1}, separators=(",", ":"), sort_keys=True).encode()),
     )
     damaged = st.sampled_from(EVERY_KEY).flatmap(
-        lambda key: st.tuples(st.integers(0, len(values[key]) - 1), st.binary(min_size=0, max_size=3)).map(
+        lambda key: st.tuples(st.integers(0, max(len(values[key]) - 1, 0)), st.binary(min_size=0, max_size=3)).map(
             lambda cut: {key: values[key][: cut[0]] + cut[1] + values[key][cut[0] + len(cut[1]) or 1 :]}
         )
     )

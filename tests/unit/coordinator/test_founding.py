@@ -6,12 +6,27 @@ import logging
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from cluster.store import Absent, ModifiedAt
+from cluster.report import Fingerprint
+from cluster.store import Absent, ModifiedAt, View
 from cluster.values import decode_value, encode_value
-from coordinator.founding import FILE, Founding, FoundingError
-from licensing.model import Site
-from tests.unit.coordinator.stored import DAY, KEYS, NOW, SITE, TRIAL_START, A, B, facts_of, view_of, written
+from coordinator.founding import FILE, Founding, FoundingError, fresh_nonce
+from licensing.model import Ledger, Lineage, Site
+from licensing.request_code import parse
+from tests.unit.coordinator.stored import (
+    DAY,
+    KEYS,
+    NOW,
+    SITE,
+    TRIAL_START,
+    A,
+    B,
+    facts_of,
+    stored_report,
+    view_of,
+    written,
+)
 
 EARLY, LATE = Site(SITE, (A, B), TRIAL_START), Site(SITE, (A, B), NOW)
 
@@ -125,3 +140,68 @@ def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with pytest.raises(FoundingError, match="Restore the file"):
         founding(tmp_path)
+
+
+# --- the first request code ----------------------------------------------------------------------------------------
+
+
+def reported(*nodes: str, site: Site = EARLY) -> View:
+    """Return what is stored when these nodes have reported, under revision 31."""
+    return view_of(
+        {KEYS.site: encode_value(site)}
+        | {
+            KEYS.last_seen(node): stored_report(node, fingerprint=Fingerprint(f"machine-of-{node}", ("x",)))
+            for node in nodes
+        },
+        revision=31,
+    )
+
+
+def coded(folder: Path, view: View, ledger: Ledger | None = None) -> Site | None:
+    """Return the site with its request code as it is to be written, None for nothing to write."""
+    facts = facts_of(view)
+    here = Founding(KEYS, (A, B), folder, lambda: "n-0")
+    plan = here.plan(facts if ledger is None else replace(facts, ledger=ledger), view, NOW)
+    if plan is None:
+        return None
+    assert plan.conditions == (ModifiedAt(KEYS.site, 31),)
+    return decode_value(KEYS.site, written(plan.writes)[KEYS.site], Site)
+
+
+def test_there_is_a_request_code_as_soon_as_every_node_has_reported(tmp_path: Path) -> None:
+    """It names both machines, also one that does not report just now, and the licence's sequence."""
+    assert coded(tmp_path, reported(A)) is None
+    ledger = Ledger(lineages=(Lineage("C-1", 3, NOW), Lineage("C-2", 2, NOW)))
+    site = coded(tmp_path, reported(A, B), ledger)
+    assert site is not None
+    code = parse(site.request)
+    assert (code.site_id, code.fingerprints, code.nonce, code.sequence) == (
+        SITE,
+        (f"machine-of-{A}", f"machine-of-{B}"),
+        "n-0",
+        3,
+    )
+    assert (site.nonces, site.trial_start) == (("n-0",), TRIAL_START)
+    assert coded(tmp_path, reported(A, B, site=site)) is None
+
+
+def test_there_is_no_request_code_while_the_ledger_cannot_be_read(tmp_path: Path) -> None:
+    """It would say the wrong sequence."""
+    view = reported(A, B)
+    facts = replace(facts_of(view), ledger=None)
+    assert Founding(KEYS, (A, B), tmp_path).plan(facts, view, NOW) is None
+
+
+def test_an_earlier_trial_start_leaves_the_request_code_alone(tmp_path: Path) -> None:
+    """The two are corrected independently."""
+    site = coded(tmp_path, reported(A, B, site=LATE))
+    assert site is not None
+    founding(tmp_path).keep(EARLY)
+    assert coded(tmp_path, reported(A, B, site=site)) == replace(site, trial_start=TRIAL_START)
+
+
+def test_nonces_cannot_be_guessed_and_are_never_the_same() -> None:
+    """They tell one request from the next."""
+    nonces = {fresh_nonce() for _ in range(100)}
+    assert len(nonces) == 100
+    assert {len(nonce) for nonce in nonces} == {32}

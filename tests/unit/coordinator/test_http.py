@@ -3,95 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from coordinator import status_api
-from coordinator.board import Answer, Board, Sight, answer_from
-from coordinator.errors import ErrorBody
-from coordinator.http import CALLS, PREFIXES, PROBES, build_app
+from coordinator.board import Board
+from coordinator.http import CALLS, OPEN_CALLS, PREFIXES, build_app
 from coordinator.metrics import Metrics
-from coordinator.tokens import Token, TokenFile
-from licensing.canonical import decode
-from tests.unit.coordinator.stored import (
-    KEYS,
-    ME,
-    NOW,
-    POLICY,
-    SECOND,
-    A,
-    Hands,
-    at_rest,
-    facts_of,
-    publish,
-    published_in,
-    stored_report,
-    view_of,
-)
+from tests.unit.coordinator.serving import ADMIN, AUTH, PLATFORM, READER, TOKENS, Node, answer, refusal, services
+from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, Hands, at_rest, publish, stored_report
 from tests.waiting import eventually
-
-READER, PLATFORM, ADMIN = "reader's token", "platform's token", "admin's token"
-TOKENS = TokenFile(
-    (
-        Token("reader", hashlib.sha256(READER.encode()).hexdigest(), ("read",)),
-        Token("platform", hashlib.sha256(PLATFORM.encode()).hexdigest(), ("usage",)),
-        Token("admin", hashlib.sha256(ADMIN.encode()).hexdigest(), ("read", "usage", "admin")),
-    )
-)
-AUTH = {"Authorization": f"Bearer {READER}"}
-
-
-def answer(values: dict[str, bytes], *, connected: bool = True) -> Answer:
-    """Build a node's answer from what is stored."""
-    sight = Sight(connected, ME if connected else None)
-    return answer_from(facts_of(view_of(values)), published_in(values), sight, NOW, POLICY)
-
 
 AT_REST = publish(at_rest())
 FIRST = answer(AT_REST)
 SECOND_ANSWER = answer(publish(AT_REST | {KEYS.node(A): stored_report(A)}, NOW + SECOND))
 STALE = answer(AT_REST, connected=False)
-
-
-class Watched(Board):
-    """A board that knows how many wait."""
-
-    waiting = 0
-
-    async def changed(self, seen: int) -> int:
-        """Wait, and count it."""
-        self.waiting += 1
-        try:
-            return await super().changed(seen)
-        finally:
-            self.waiting -= 1
-
-
-class Node:
-    """One node's HTTP interface on a board that the test fills."""
-
-    def __init__(self) -> None:
-        self.hands = Hands()
-        self.board = Watched(self.hands.boot)
-        self.leading = False
-        self.metrics = Metrics(self.board, lambda: True, lambda: False)
-        self.app = build_app(self.board, TOKENS, lambda: self.leading, self.metrics)
-        self.client: TestClient[Any, Any] = TestClient(TestServer(self.app))
-
-    async def get(self, path: str, **headers: str) -> ClientResponse:
-        """Call with the reader's token unless another header is given."""
-        return await self.client.get(path, headers=AUTH | {name.replace("_", "-"): v for name, v in headers.items()})
-
-    def requests(self, **labels: str) -> float:
-        """How many requests with these labels were counted."""
-        name = "twinkey_http_request_duration_seconds_count"
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 @pytest.fixture
@@ -101,15 +31,6 @@ async def node() -> AsyncIterator[Node]:
     found.board.show(FIRST)
     async with found.client:
         yield found
-
-
-async def refusal(response: ClientResponse) -> tuple[int, str, str]:
-    """Return status, code and hint of a refusal, whose shape is checked on the way."""
-    assert response.content_type == "application/json"
-    error = decode(await response.read(), ErrorBody).error
-    assert error.description
-    assert error.hint
-    return response.status, error.code, error.hint
 
 
 # --- who is let in -------------------------------------------------------------------------------------------------
@@ -162,11 +83,12 @@ async def test_both_schemes_mean_the_same(node: Node, header: str) -> None:
     assert (response.status, await response.read()) == (200, FIRST.body)
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.path)
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
 async def test_no_call_answers_without_a_token(node: Node, call: Any) -> None:
     """Every call of the table is guarded under both prefixes."""
+    path = call.path.translate({ord("{"): None, ord("}"): None})
     for prefix in PREFIXES:
-        assert (await node.client.request(call.method, prefix + call.path)).status == 401
+        assert (await node.client.request(call.method, prefix + path)).status == 401
 
 
 async def test_the_platforms_prefix_gives_identical_bytes(node: Node) -> None:
@@ -263,7 +185,7 @@ async def test_a_long_poll_times_out_with_what_there_is(node: Node, header: dict
         "index=x",
         "index=" + "9" * 400,
         "index=" + "9" * 5000,
-        "index=9007199254740994",
+        "index=9007199254740993",
     ],
     ids=lambda query: query[:20],
 )
@@ -306,7 +228,8 @@ async def test_a_failure_here_is_told_without_its_particulars(caplog: pytest.Log
     board = Board([0.0].pop)  # a clock that works once
     board.show(STALE)
     metrics = Metrics(Board(Hands().boot), lambda: True, lambda: False)
-    async with TestClient(TestServer(build_app(board, TOKENS, lambda: False, metrics))) as client:
+    app = build_app(services(board, Hands().clock()), TOKENS, lambda: False, metrics)
+    async with TestClient(TestServer(app)) as client:
         response = await client.get("/v1/status", headers=AUTH)
         assert (await refusal(response))[:2] == (500, "internal")
         assert "pop" not in await response.text()
@@ -329,11 +252,12 @@ async def test_what_callers_make_up_does_not_become_a_label(node: Node) -> None:
 
 async def test_probes_need_no_token(node: Node) -> None:
     """Whoever watches a process or balances load has no token."""
-    assert {path: (await node.client.get(path)).status for path in PROBES} == {
+    assert {call.path: (await node.client.get(call.path)).status for call in OPEN_CALLS} == {
         "/livez": 200,
         "/readyz": 200,
         "/leader": 503,
         "/metrics": 200,
+        "/openapi.json": 200,
     }
 
 

@@ -36,9 +36,8 @@ async def test_two_coordinators_found_a_site_and_agree(site: Site, tmp_path: Pat
         await ready(two)
         assert one.board.answer == two.board.answer
         assert [one.leads, two.leads].count(True) == 1
-    assert decode_value(KEYS.site, site.cluster.entries[KEYS.site].value, SiteIdentity) == SiteIdentity(
-        SITE, (A, B), NOW
-    )
+    founded = decode_value(KEYS.site, site.cluster.entries[KEYS.site].value, SiteIdentity)
+    assert (founded.site_id, founded.members, founded.trial_start) == (SITE, (A, B), NOW)
 
 
 async def test_every_node_keeps_the_sites_identity(site: Site, tmp_path: Path) -> None:

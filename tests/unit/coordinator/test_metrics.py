@@ -13,6 +13,7 @@ from coordinator.http import build_app
 from coordinator.metrics import Metrics
 from coordinator.tokens import TokenFile
 from licensing.model import Alert, Edition, KeyState, Quota, Reading, Time, Usage
+from tests.unit.coordinator.serving import services
 from tests.unit.coordinator.stored import (
     DAY,
     KEYS,
@@ -57,6 +58,8 @@ PROMISED = {
     "twinkey_status_age_seconds": set(),
     "twinkey_store_up": set(),
     "twinkey_clock_rollback": set(),
+    "twinkey_authorize_total": {"result"},
+    "twinkey_uploads_total": {"result"},
     "twinkey_alert": {"alert"},
     "process_cpu_seconds_total": set(),
     "twinkey_http_request_duration_seconds_bucket": {"method", "route", "status", "le"},
@@ -78,7 +81,8 @@ async def scrape(
     if values is not None:
         board.show(answer_from(facts_of(view_of(values)), published_in(values), sight, now, POLICY))
     hands.pass_by(7 * SECOND)
-    app = build_app(board, TokenFile(()), lambda: True, Metrics(board, lambda: up, lambda: back))
+    metrics = Metrics(board, lambda: up, lambda: back)
+    app = build_app(services(board, hands.clock()), TokenFile(()), lambda: True, metrics)
     async with TestClient(TestServer(app)) as client:
         await client.get("/livez")
         response = await client.get("/metrics")

@@ -1,0 +1,72 @@
+"""Bodies of requests that carry files: read within limits, and decoded strictly.
+
+Knows nothing of what a body means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from coordinator.answers import bad_body
+from coordinator.errors import ApiError
+
+T = TypeVar("T")
+
+SLOWEST = 30.0
+"""Seconds in which a body must have arrived."""
+
+
+async def read_within(request: web.Request, largest: int) -> bytes:
+    """Return a body of at most `largest` bytes; reading ends where it becomes more.
+
+    Raises:
+        ApiError: 408, 413 or 415.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        hint = "Send the body as it is; a compressed archive is uploaded without Content-Encoding."
+        raise ApiError(415, "unsupported-media-type", "The body has a Content-Encoding.", hint=hint)
+    if (request.content_length or 0) > largest:
+        raise _too_large(largest)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SLOWEST):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > largest:
+                    raise _too_large(largest)
+    except TimeoutError:
+        hint = "Send it again over a better connection."
+        raise ApiError(408, "too-slow", "The body did not arrive in time.", hint=hint) from None
+    return bytes(body)
+
+
+def decode_body(body: bytes, kind: type[T]) -> T:
+    """Decode a JSON body; members that `kind` does not have are ignored, those that appear twice are not.
+
+    Raises:
+        ApiError: 400.
+    """
+    try:
+        json.loads(body, object_pairs_hook=_without_duplicates)
+        return msgspec.json.decode(body, type=kind)
+    except ValueError as error:  # not JSON, not UTF-8, or of another shape
+        raise bad_body(str(error)) from error
+    except RecursionError as error:
+        raise bad_body("It is nested too deeply.") from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("A member appears twice.")
+    return found
+
+
+def _too_large(largest: int) -> ApiError:
+    text = f"The body is larger than {largest // 1024} KiB."
+    return ApiError(413, "too-large", text, hint="Install fewer licences at a time: an upload has at most 512 KiB.")

@@ -1,0 +1,81 @@
+"""Orders to the leader and what becomes of them: the values under `inbox/` and `outcome/`.
+
+Whoever receives an order checks it and puts it into the inbox; only the leader carries it out, in the one transaction
+that also publishes what follows from it. An order that was accepted is never lost: it stays until a leader answers it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from licensing.history import Cause
+from licensing.model import Name, Time, Value
+from licensing.request_code import Word
+
+
+class Origin(Value, frozen=True):
+    """Who gave an order, to which node, when, and whether at its console (the root-only socket)."""
+
+    who: Name
+    node: Name
+    at: Time
+    console: bool
+
+
+class Install(Value, frozen=True, tag_field="kind", tag="install"):
+    """Install these licence files, all or none."""
+
+    files: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=16)]
+
+
+class Remove(Value, frozen=True, tag_field="kind", tag="remove"):
+    """Remove an installed request-key licence."""
+
+    licence_id: Name
+
+
+class Synchronise(Value, frozen=True, tag_field="kind", tag="synchronise"):
+    """Install what the inserted USB keys carry; the agents have read them again before."""
+
+
+class RenewRequestCode(Value, frozen=True, tag_field="kind", tag="renew-request-code"):
+    """Give out a new request code; earlier ones stay usable for a while."""
+
+
+Errand = Install | Remove | Synchronise | RenewRequestCode
+
+
+class Order(Value, frozen=True):
+    """One order in the inbox. `fresh`: a random text, the nonce of the next request code if one is due."""
+
+    origin: Origin
+    errand: Errand
+    fresh: Word
+
+    @property
+    def cause(self) -> Cause:
+        """Whom the history names."""
+        return Cause(self.origin.who, self.origin.node)
+
+
+class Outcome(Value, frozen=True):
+    """What became of an order: `http` and, for a refusal, `code`; what changed in words, and what to do next.
+
+    `node`: the node for which a licence was installed. `licences`: the ids of the licences that were meant.
+    """
+
+    http: int
+    code: str
+    text: str
+    hint: str
+    changed: bool
+    node: str = ""
+    licences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the order was refused, so that nothing changed."""
+        return bool(self.code)

@@ -1,0 +1,137 @@
+"""`GET /v1/licenses/records`: pages of the history, read from the store when somebody asks for them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar, get_args
+
+from aiohttp import web
+from msgspec import Meta
+
+from cluster.records import LARGEST_PAGE, BadRecord, RecordPages, SortBy
+from cluster.store import StoreError
+from coordinator.answers import store_away
+from coordinator.calls import SERVICES, Call, Parameter, as_json
+from coordinator.errors import ApiError, bad_parameter
+from coordinator.ordering import json_answer
+from licensing.model import Value
+from licensing.records import Record
+
+T = TypeVar("T")
+
+LARGEST_LIMIT = 1000
+_LARGEST_START = 10**12
+_ATTEMPTS = 5
+_SORT_BY: dict[str, SortBy] = {name: name for name in get_args(SortBy)}
+_DESCENDING = {"asc": False, "desc": True}
+_FLAG = {"": True, "true": True, "false": False}
+
+
+class RecordsAnswer(Value, frozen=True):
+    """A page of records and how many there are in all. `reasons`: what of this page cannot be read, and why."""
+
+    inventories: tuple[Record, ...]
+    total: int
+    reasons: tuple[str, ...]
+
+
+class _Wish(Value, frozen=True):
+    start: int
+    limit: int
+    sort_by: SortBy
+    descending: bool
+
+
+async def get_records(request: web.Request) -> web.Response:
+    """Answer with `limit` records from `start` on, in the order asked for; with `count` only with how many there are.
+
+    `replyWithCount` changes nothing: the count always comes along.
+    """
+    wish = _wish(request)
+    services = request.app[SERVICES]
+    try:
+        found, total = await _consistent(RecordPages(services.store, services.keys), wish)
+    except StoreError as error:
+        raise store_away(error) from error
+    good = tuple(record for record in found if isinstance(record, Record))
+    bad = tuple(f"{record.key}: {record.why}" for record in found if isinstance(record, BadRecord))
+    return json_answer(RecordsAnswer(good, total, bad), headers={"Cache-Control": "no-cache"})
+
+
+def _wish(request: web.Request) -> _Wish:
+    _choice(request, "replyWithCount", "false", _FLAG)
+    counts_only = _choice(request, "count", "false", _FLAG)
+    limit = _number(request, "limit", LARGEST_LIMIT, LARGEST_LIMIT)
+    return _Wish(
+        start=_number(request, "start", 0, _LARGEST_START),
+        limit=0 if counts_only else limit,
+        sort_by=_choice(request, "sortBy", "uploadDate", _SORT_BY),
+        descending=_choice(request, "sortDirection", "asc", _DESCENDING),
+    )
+
+
+async def _consistent(pages: RecordPages, wish: _Wish) -> tuple[tuple[Record | BadRecord, ...], int]:
+    """Read all that is wished for as of one moment."""
+    for _ in range(_ATTEMPTS):
+        found = await _attempt(pages, wish)
+        if found is not None:
+            return found
+    raise ApiError(
+        503,
+        "busy",
+        "Records are being added faster than they can be read.",
+        hint="Ask again, or for fewer at once.",
+        headers={"Retry-After": "1"},
+    )
+
+
+async def _attempt(pages: RecordPages, wish: _Wish) -> tuple[tuple[Record | BadRecord, ...], int] | None:
+    """Read page after page; None when the history grew meanwhile, so that the pages may not fit together."""
+    end = wish.start + wish.limit
+    limit = min(wish.limit, LARGEST_PAGE)
+    found, total = await pages.page(wish.start, limit, wish.sort_by, descending=wish.descending)
+    for place in range(wish.start + LARGEST_PAGE, min(end, total), LARGEST_PAGE):
+        limit = min(end - place, LARGEST_PAGE)
+        page, total_then = await pages.page(place, limit, wish.sort_by, descending=wish.descending)
+        if total_then != total:
+            return None
+        found += page
+    return found, total
+
+
+def _number(request: web.Request, name: str, default: int, largest: int) -> int:
+    given = request.query.get(name)
+    if given is None:
+        return default
+    if given.isascii() and given.isdigit() and len(given) <= len(str(largest)) and int(given) <= largest:
+        return int(given)
+    raise bad_parameter(name, given[:64], f"a whole number from 0 to {largest}")
+
+
+def _choice(request: web.Request, name: str, default: str, allowed: dict[str, T]) -> T:
+    given = request.query.get(name, default)
+    if given not in allowed:
+        raise bad_parameter(name, given[:64], " or ".join(word for word in allowed if word))
+    return allowed[given]
+
+
+Flag = Literal["", "true", "false"]
+
+CALLS: tuple[Call, ...] = (
+    Call(
+        "GET",
+        "/licenses/records",
+        get_records,
+        "read",
+        "Read a page of the history of licences and keys.",
+        {200: as_json(RecordsAnswer)},
+        parameters=(
+            Parameter("start", Annotated[int, Meta(ge=0, le=_LARGEST_START)], "How many records to leave out first."),
+            Parameter("limit", Annotated[int, Meta(ge=0, le=LARGEST_LIMIT)], "How many records to give at most."),
+            Parameter("count", Flag, "Give no records and only tell how many there are."),
+            Parameter("replyWithCount", Flag, "Tell how many there are as well, which is always done."),
+            Parameter("sortBy", SortBy, "The date by which to sort; `uploadDate` when left out."),
+            Parameter("sortDirection", Literal["asc", "desc"], "Whether to begin with the oldest or the newest."),
+        ),
+        refuses=(503,),
+    ),
+)

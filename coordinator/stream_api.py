@@ -1,0 +1,73 @@
+"""`GET /v1/status/stream`: server-sent events, for those who would rather be told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp import web
+
+from coordinator.answers import shown
+from coordinator.board import Answer
+from coordinator.calls import SERVICES, Call, Parameter
+from coordinator.status_api import CLOSING
+
+HEARTBEAT = 15.0
+"""Seconds after which a silent stream says that it is still there, so that nothing on the way cuts it off."""
+PULSE = web.AppKey("heartbeat", float)
+"""Another heartbeat, for tests."""
+
+
+async def get_stream(request: web.Request) -> web.StreamResponse:
+    """Tell the answer at once and then every other one, as `GET /v1/status` gives it, until this node stops.
+
+    An event's id is the answer's index. Who comes back with it as `Last-Event-ID` is not told the same answer again. A
+    stale answer has an empty id, since an index does not tell stale from fresh: who comes back is told at once.
+    """
+    board, closing = request.app[SERVICES].board, request.app[CLOSING]
+    first = shown(request)
+    last = first.body if _id(first) and request.headers.get("Last-Event-ID") == _id(first) else b""
+    response = web.StreamResponse(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    with contextlib.suppress(ConnectionError):  # whoever listened has gone
+        await response.prepare(request)
+        while not closing.is_set():
+            seen, answer = board.version, shown(request)
+            if answer.body != last:
+                last = answer.body
+                await response.write(_event(answer))
+            if await _silence(request, seen):
+                await response.write(b": still here\n\n")
+    return response
+
+
+async def _silence(request: web.Request, seen: int) -> bool:
+    """Wait for another answer than version `seen`; return whether none came for the length of a heartbeat."""
+    try:
+        async with asyncio.timeout(request.app.get(PULSE, HEARTBEAT)):
+            await request.app[SERVICES].board.changed(seen)
+    except TimeoutError:
+        return True
+    return False
+
+
+def _event(answer: Answer) -> bytes:
+    return b"id: %s\ndata: %s\n\n" % (_id(answer).encode(), answer.body)
+
+
+def _id(answer: Answer) -> str:
+    return "" if answer.status.stale else str(answer.status.index)
+
+
+CALLS: tuple[Call, ...] = (
+    Call(
+        "GET",
+        "/status/stream",
+        get_stream,
+        "read",
+        "Be told the whole status at once and whenever it changes, as server-sent events.",
+        {200: {"text/event-stream": str}},
+        parameters=(Parameter("Last-Event-ID", str, "The id of the last event that was received.", "header"),),
+        refuses=(503,),
+    ),
+)

@@ -1,0 +1,107 @@
+"""The guard: how often a caller may change something, and on whose behalf a browser may call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from coordinator.errors import ApiError
+from coordinator.guarding import Guard, Rules, Throttle
+from coordinator.tokens import Token, TokenFile
+from tests.unit.coordinator.stored import Hands
+
+KNOWN = TokenFile(tuple(Token(name, hashlib.sha256(name.encode()).hexdigest(), ("admin",)) for name in ("one", "two")))
+
+Client = TestClient[web.Request, web.Application]
+
+
+def test_so_many_at_once_and_then_one_by_one() -> None:
+    """All of a minute's changes may come at once; then each has to wait for its share of the minute."""
+    hands = Hands()
+    throttle = Throttle(6, hands.boot)
+    assert [throttle.take("one") for _ in range(7)] == [0, 0, 0, 0, 0, 0, 10]
+    hands.up += 9
+    assert throttle.take("one") == pytest.approx(1)
+    hands.up += 1
+    assert [throttle.take("one"), throttle.take("one")] == [0, pytest.approx(10)]
+
+
+def test_a_long_rest_saves_no_more_than_a_minute() -> None:
+    """Who was silent for a day may not make up for it."""
+    hands = Hands()
+    throttle = Throttle(2, hands.boot)
+    throttle.take("one")
+    hands.up += 86_400
+    assert [throttle.take("one") > 0 for _ in range(3)] == [False, False, True]
+
+
+def test_callers_do_not_share_their_minutes() -> None:
+    """One caller's changes are not counted for another."""
+    throttle = Throttle(1, Hands().boot)
+    assert [throttle.take("one"), throttle.take("two")] == [0, 0]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    """Give a client of a server behind a guard that knows the name twinkey.example and allows three changes."""
+    guard = Guard(KNOWN, Rules(("Twinkey.example",), 3), Hands().boot)
+
+    async def call(request: web.Request) -> web.StreamResponse:
+        try:
+            return web.Response(text=guard.admit(request, "admin"))
+        except ApiError as error:
+            return error.response()
+
+    app = web.Application()
+    app.router.add_route("*", "/", call)
+    async with TestClient(TestServer(app)) as found:
+        yield found
+
+
+async def status(client: Client, method: str = "POST", caller: str = "one", **headers: str) -> int:
+    """Return what a call is answered; underscores in the headers' names stand for dashes."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return (await client.request(method, "/", headers={"Authorization": f"Bearer {caller}"} | given)).status
+
+
+async def test_too_many_changes_are_told_when_to_come_back(client: Client) -> None:
+    """429 with Retry-After, for this caller alone; a call that is refused for its token does not count."""
+    assert [await status(client, caller="wrong") for _ in range(4)] == [401] * 4
+    assert [await status(client) for _ in range(4)] == [200, 200, 200, 429]
+    assert await status(client, caller="two") == 200
+    response = await client.post("/", headers={"Authorization": "Bearer one"})
+    assert response.headers["Retry-After"] == "20"
+
+
+@pytest.mark.parametrize(
+    "host", ["twinkey.example", "twinkey.example:8441", "127.0.0.1:8441", "[::1]:8441", "localhost"]
+)
+async def test_a_page_of_this_node_may_call(client: Client, host: str) -> None:
+    """By an address, or by a name that is known to be this node's, whatever is in front of it."""
+    assert await status(client, Host=host, Origin=f"https://{host}") == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("evil.example", "https://evil.example"),
+        ("127.0.0.1", "https://127.0.0.1.evil.example"),
+        ("127.0.0.1:8441", "http://127.0.0.1:8442"),
+        ("twinkey.example", "null"),
+        ("twinkey.example", ""),
+        ("[::1", "http://[::1"),
+    ],
+)
+async def test_a_page_of_another_origin_may_not(client: Client, host: str, origin: str) -> None:
+    """Neither with another origin, nor with none, nor under a name that is not this node's."""
+    assert await status(client, Host=host, Origin=origin) == 403
+
+
+async def test_reading_and_callers_without_a_browser_are_not_asked(client: Client) -> None:
+    """A proxy may give the node any name; a token is needed all the same."""
+    assert await status(client, "GET", Host="any.example", Origin="https://other.example") == 200
+    assert await status(client, Host="any.example") == 200

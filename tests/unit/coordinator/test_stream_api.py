@@ -1,0 +1,133 @@
+"""The status as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientResponse, ClientSession, web
+
+from cluster.local_etcd import LOOPBACK
+from coordinator.stream_api import PULSE
+from tests.unit.coordinator.serving import AUTH, Node, answer
+from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, at_rest, publish, stored_report
+from tests.waiting import eventually
+
+AT_REST = publish(at_rest())
+FIRST = answer(AT_REST)
+NEXT = answer(publish(AT_REST | {KEYS.node(A): stored_report(A)}, NOW + SECOND))
+STALE = answer(AT_REST, connected=False)
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[Node]:
+    """Give a node that shows the first answer."""
+    found = Node()
+    found.board.show(FIRST)
+    async with found.client:
+        yield found
+
+
+async def block(stream: ClientResponse) -> list[bytes]:
+    """Return the lines of the next event or comment."""
+    async with asyncio.timeout(5):
+        lines = []
+        while line := (await stream.content.readline()).rstrip(b"\n"):
+            lines.append(line)
+        return lines
+
+
+def event(identity: bytes, body: bytes) -> list[bytes]:
+    """Return the lines of an event."""
+    return [b"id: " + identity, b"data: " + body]
+
+
+async def test_the_answer_comes_at_once_and_then_every_change(node: Node) -> None:
+    """The data are the very bytes of the status, the id is its index."""
+    async with await node.get("/v1/status/stream") as stream:
+        assert (stream.status, stream.content_type, stream.headers["Cache-Control"]) == (
+            200,
+            "text/event-stream",
+            "no-cache",
+        )
+        assert await block(stream) == event(b"1", FIRST.body)
+        node.board.show(NEXT)
+        assert await block(stream) == event(b"2", NEXT.body)
+
+
+async def test_who_listens_is_told_that_the_answer_is_stale_and_fresh_again(node: Node) -> None:
+    """Stale answers are told too; they have no id, since the same publication has told something else before."""
+    async with await node.get("/v1/status/stream") as stream:
+        await block(stream)
+        node.board.show(STALE)
+        assert await block(stream) == event(b"", STALE.body)
+        node.board.show(FIRST)
+        assert await block(stream) == event(b"1", FIRST.body)
+
+
+async def test_who_comes_back_is_told_only_what_is_new(node: Node) -> None:
+    """With the id of the newest answer nothing is told until the next one."""
+    async with await node.get("/v1/status/stream", Last_Event_ID="1") as stream:
+        await eventually(lambda: node.board.waiting)
+        node.board.show(NEXT)
+        assert await block(stream) == event(b"2", NEXT.body)
+
+
+@pytest.mark.parametrize("known", ["", "0", "2", "x", "1x", "9" * 1000])
+async def test_who_comes_back_with_another_id_is_told_at_once(node: Node, known: str) -> None:
+    """Older ids, ids of a time before a restore, and nonsense are all the same: not this answer."""
+    async with await node.get("/v1/status/stream", Last_Event_ID=known) as stream:
+        assert await block(stream) == event(b"1", FIRST.body)
+
+
+@pytest.mark.parametrize("known", ["", "1"])
+async def test_a_stale_answer_is_told_to_whoever_comes(node: Node, known: str) -> None:
+    """An index does not say whether it was stale when it was told."""
+    node.board.show(STALE)
+    async with await node.get("/v1/status/stream", Last_Event_ID=known) as stream:
+        assert await block(stream) == event(b"", STALE.body)
+
+
+async def test_a_silent_stream_says_that_it_is_there() -> None:
+    """A comment, which clients ignore, keeps the connection open; the answer is not told again."""
+    node = Node()
+    node.app[PULSE] = 0.05
+    node.board.show(FIRST)
+    async with node.client, await node.get("/v1/status/stream") as stream:
+        await block(stream)
+        for _ in range(3):
+            assert await block(stream) == [b": still here"]
+
+
+async def test_who_goes_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    """A listener that has gone is noticed with the next heartbeat, and is no failure.
+
+    Served as the daemon serves it: the test server would cancel the handler at once.
+    """
+    node = Node()
+    node.app[PULSE] = 0.05
+    node.board.show(FIRST)
+    runner = web.AppRunner(node.app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, LOOPBACK, 0).start()
+        url = f"http://{LOOPBACK}:{runner.addresses[0][1]}/v1/status/stream"
+        async with ClientSession() as session, session.get(url, headers=AUTH) as stream:
+            assert await block(stream) == event(b"1", FIRST.body)
+        counted = {"method": "GET", "route": "/v1/status/stream", "status": "200"}
+        await eventually(lambda: node.requests(**counted) == 1)
+    finally:
+        await runner.cleanup()
+    assert node.board.waiting == 0
+    assert "call failed" not in caplog.text
+
+
+async def test_a_stop_ends_the_streams(node: Node) -> None:
+    """Whoever listens sees the end and can turn to the other node; the stop does not wait."""
+    async with await node.get("/v1/status/stream") as stream:
+        await block(stream)
+        await eventually(lambda: node.board.waiting)
+        async with asyncio.timeout(2):
+            await node.app.shutdown()
+            assert await stream.content.read() == b""

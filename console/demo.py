@@ -57,6 +57,8 @@ def demo(
     """
     ctx.obj = _Chosen(folder, as_json)
     if ctx.invoked_subcommand is None:
+        if port_a == port_b and not single_node:
+            raise click.UsageError("--port-a and --port-b are the same: give every node a port of its own.")
         ports = {"a": port_a} if single_node else {"a": port_a, "b": port_b}
         _run(folder, ports, quiet=quiet, as_json=as_json)
 

@@ -124,6 +124,7 @@ def _lay_out_node(node: Node, site: Site) -> None:
         "state_dir": f"{where}/coordinator",
         "listen": f"{LOOPBACK}:{node.port}",
         "tokens": "tokens.json",
+        "socket": f"{where}/coordinator.sock",
     }
     (node.folder / "agent.toml").write_text(_toml(agent, site.endpoint), encoding="utf-8")
     (node.folder / "coordinator.toml").write_text(_toml(coordinator, site.endpoint), encoding="utf-8")

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from console.write_key import write_key
 from licensing import canonical
+from licensing.archive import LicenceFile, pack
 from licensing.envelope import PRODUCT, LicenceRefused, open_licence, peek, seal
 from licensing.keyring import (
     PUBLIC_KEY_BYTES,
@@ -39,9 +40,13 @@ from licensing.keyring import (
     render_keyring,
 )
 from licensing.model import Edition, KeyBinding, Licence, Quota, SiteBinding
+from licensing.request_code import BadRequestCode, RequestCode, binding_of, parse
 
 KEY_FILE = "vendor.key"
 KEYRING_FILE = "keyring.json"
+ARCHIVED = "licence.lic"
+"""The licence's name in an archive."""
+_BOUND_OTHERWISE = ("usb_key", "device_public_key", "site_id", "fingerprint", "nonce")
 
 
 @click.group()
@@ -124,7 +129,7 @@ def keygen(out: Path, valid_from: dt.datetime | None, valid_until: dt.datetime |
 
 @issuer.command()
 @click.option("--key", "key_file", type=_EXISTING, required=True, help="The signing key that keygen made.")
-@click.option("--out", type=_EXISTING, required=True, help="The licence file to make; never overwritten.")
+@click.option("--out", type=_EXISTING, required=True, help="The file to make; never overwritten.")
 @click.option("--name", required=True, help="The name shown with the licence.")
 @click.option("--edition", type=click.Choice([edition.value for edition in Edition]), required=True)
 @click.option("--expires", type=utc_time, required=True)
@@ -135,8 +140,16 @@ def keygen(out: Path, valid_from: dt.datetime | None, valid_until: dt.datetime |
 @click.option("--cpu-sockets", type=_UNITS)
 @click.option("--cpu-cores", type=_UNITS)
 @click.option("--licence-id", help="[default: a new one]")
-@click.option("--lineage", help="The contract this licence continues.  [default: the licence id]")
-@click.option("--sequence", type=click.IntRange(min=0), default=1, show_default=True, help="Its place in the lineage.")
+@click.option(
+    "--lineage",
+    help="The contract this licence continues.  [default: the request code's site, or the licence id]",
+)
+@click.option(
+    "--sequence",
+    type=click.IntRange(min=0),
+    help="Its place in the lineage.  [default: the next one by --request-code, or 1]",
+)
+@click.option("--request-code", type=_EXISTING, help="Bind to the site that sent this file, and make an archive (zip).")
 @click.option("--usb-key", help="Bind to the USB key with this id.")
 @click.option("--device-public-key", type=base64_key, help="The USB key's own public key, where it has one.")
 @click.option("--site-id", help="Bind to the site with this id (from its request code).")
@@ -146,21 +159,43 @@ def keygen(out: Path, valid_from: dt.datetime | None, valid_until: dt.datetime |
 def issue(key_file: Path, out: Path, *, as_json: bool, **terms: Any) -> None:
     """Sign a licence, for one USB key or for one site.
 
+    For a site, name the file with its request code; --out is then an archive for the site to install.
+
     Where keyring.json lies beside the signing key, the licence is checked against it before it is written.
     """
-    binding = _binding(terms)
     with _plain_errors():
+        code = _requested(terms)
+        binding = _binding(terms) if code is None else binding_of(code)
         licence = _licence(terms, binding)
         data = _sealed(licence, _load_private_key(key_file), key_file.with_name(KEYRING_FILE))
-        _write_new(out, data, mode=0o644)
+        _write_new(out, data if code is None else pack([LicenceFile(ARCHIVED, data)]), mode=0o644)
     _show({"file": str(out), "kid": peek(data).kid, **_described(licence)}, as_json=as_json)
+
+
+def _requested(terms: dict[str, Any]) -> RequestCode | None:
+    """Return what the request code says, where there is one; it fills in what was left out of the terms."""
+    file: Path | None = terms["request_code"]
+    if file is None:
+        return None
+    if any(terms[name] for name in _BOUND_OTHERWISE):
+        raise click.UsageError("--request-code says what the licence is bound to: leave the other bindings out.")
+    try:
+        code = parse(file.read_text(encoding="utf-8"))
+    except BadRequestCode as error:
+        raise click.ClickException(f"{file}: {error.text}") from error
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file} is not a request code: it is not text.") from error
+    terms["lineage"] = terms["lineage"] or code.site_id
+    if terms["sequence"] is None:
+        terms["sequence"] = code.sequence + 1
+    return code
 
 
 def _binding(terms: dict[str, Any]) -> KeyBinding | SiteBinding:
     usb_key, site_id = terms["usb_key"], terms["site_id"]
     of_site = bool(terms["fingerprint"] or terms["nonce"])
     if (usb_key is None) == (site_id is None):
-        raise click.UsageError("Name what the licence is for: either --usb-key or --site-id.")
+        raise click.UsageError("Name what the licence is for: --usb-key, --request-code or --site-id.")
     if usb_key is not None and of_site:
         raise click.UsageError("--fingerprint and --nonce belong to --site-id and not to --usb-key.")
     if usb_key is not None:
@@ -179,7 +214,7 @@ def _licence(terms: dict[str, Any], binding: KeyBinding | SiteBinding) -> Licenc
     licence = Licence(
         licence_id=licence_id,
         lineage=terms["lineage"] or licence_id,
-        sequence=terms["sequence"],
+        sequence=1 if terms["sequence"] is None else terms["sequence"],
         product=PRODUCT,
         name=terms["name"],
         edition=Edition(terms["edition"]),

@@ -10,11 +10,18 @@ import click
 
 VERBS = {
     "agent": ("console.daemons:agent", "Run the per-node daemon that reports USB keys."),
+    "alerts": ("console.alerts:alerts", "Show what an operator should know."),
     "coordinator": ("console.daemons:coordinator", "Run the elected daemon that decides and answers."),
     "demo": ("console.demo:demo", "Run a two-node site on this machine and act on it."),
     "issuer": ("console.issuer:issuer", "The vendor's desk: keys, licences, USB keys."),
+    "keys": ("console.keys:keys", "Show the site's USB keys, once or as they change."),
+    "license": ("console.license:license", "Show, check, install and remove licences."),
+    "records": ("console.records:records", "Show the history of the licensing, and verify it."),
+    "request-code": ("console.request_code:request_code", "Print the text that asks the vendor for a licence."),
     "simulate": ("console.simulate:command", "Tell a story file and print the licence state after every event."),
+    "start-check": ("console.start_check:start_check", "Say whether a management node may start now."),
     "status": ("console.status:status", "Show the site's licence status."),
+    "usage": ("console.usage:usage", "Show or report how much of the licence is used."),
 }
 """Every verb: where its click command is, and its line in the help."""
 

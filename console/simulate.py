@@ -261,6 +261,8 @@ def command(file: Path, *, as_json: bool) -> None:
         lines = simulate(tomllib.loads(file.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: not a TOML file: {error}") from error
+    except RecursionError as error:
+        raise click.ClickException(f"{file}: not a story: it is nested too deeply.") from error
     except StoryError as error:
         raise click.ClickException(f"{file}: {error}") from error
     for line in lines:

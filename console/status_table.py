@@ -35,12 +35,15 @@ TWO_DAYS = dt.timedelta(days=2)
 Row = tuple[str, Text]
 
 
-def print_status(site: SiteStatus, age: float, console: Console | None = None) -> None:
-    """Print the status; `age` is how many seconds ago it was true."""
+def print_status(site: SiteStatus, now: dt.datetime, age: float, console: Console | None = None) -> None:
+    """Print the status as it is at `now`; `age` is how many seconds ago it was known to be true.
+
+    When it was published says nothing about that: a status that is still true is not published again.
+    """
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in _rows(site, site.as_of + dt.timedelta(seconds=age), age):
+    for name, value in _rows(site, now, age):
         table.add_row(name, value)
     (console or Console(highlight=False)).print(table)
 
@@ -72,7 +75,7 @@ def _rows(site: SiteStatus, now: dt.datetime, age: float) -> Iterator[Row]:
         yield f"Node {printable(node.name)}", _node(node, site)
     others = [reason for reason in site.reasons if reason != site.key_state_reason]
     yield from (("Because" if number == 0 else "", _text(reason)) for number, reason in enumerate(others))
-    yield "As of", _freshness(site, age)
+    yield "As of", _freshness(site, now, age)
 
 
 def _licence(site: SiteStatus) -> Text:
@@ -112,8 +115,9 @@ def _node(node: Node, site: SiteStatus) -> Text:
     return Text.assemble(state, f"  {printable(text)}")
 
 
-def _freshness(site: SiteStatus, age: float) -> Text:
-    when = f"{site.as_of.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC, {age:.0f} s ago"
+def _freshness(site: SiteStatus, now: dt.datetime, age: float) -> Text:
+    true_at = (now - dt.timedelta(seconds=age)).astimezone(dt.UTC)
+    when = f"{true_at:%Y-%m-%d %H:%M:%S} UTC, {age:.0f} s ago"
     return _text(f"{when}; stale: no leader confirms it now", WARN) if site.stale else _text(when)
 
 

@@ -117,7 +117,10 @@ def parse_story(data: object) -> Story:
         story = msgspec.convert(data, Story)
     except msgspec.ValidationError as error:
         raise StoryError(f"{error}. See `twinkey simulate --help` for the form of a story.") from error
-    story = _in_utc(story)
+    try:
+        story = _in_utc(story)
+    except OverflowError as error:
+        raise StoryError("a time is outside the calendar when it is told in UTC; give another one.") from error
     problem = next(_problems(story), None)
     if problem is not None:
         raise StoryError(problem)

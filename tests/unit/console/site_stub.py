@@ -76,7 +76,7 @@ class SiteStub:
         self.url = ""
         self.body = json.dumps(STATUS).encode()
         self.code = 200
-        self.headers: dict[str, str] = {"Age": "3"}
+        self.headers: dict[str, str] = {"Age": "3", "Date": "Sat, 02 May 2026 00:00:03 GMT"}
         self.asked: list[str] = []
         self._news = asyncio.Condition()
 

@@ -15,12 +15,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from console.issuer import issuer
+from licensing.archive import read_upload
 from licensing.envelope import open_licence, seal_payload
 from licensing.keyring import Keyring, parse_keyring
 from licensing.model import Edition, KeyBinding, Quota, SiteBinding
+from licensing.request_code import RequestCode, render
 
 TERMS = ("--name", "ACME", "--edition", "basic-paid", "--issued", "2026-01-01", "--expires", "2027-01-01")
 FOR_KEY = ("--hosts", "3", "--usb-key", "K1")
+REQUEST = RequestCode("s1", ("fa", "fb"), "n1", sequence=6)
 FOR_SITE = ("--hosts", "3", "--site-id", "s1", "--fingerprint", "fa", "--fingerprint", "fb", "--nonce", "n1")
 
 
@@ -107,6 +110,50 @@ def test_keygen_refuses_a_window_that_ends_before_it_begins(tmp_path: Path) -> N
 # --- issue --------------------------------------------------------------------------------------------------------
 
 
+def requested(desk: Path, text: str) -> tuple[str, ...]:
+    """Return the options that name a file with this request code."""
+    file = desk / "request.txt"
+    file.write_text(text, encoding="utf-8")
+    return ("--hosts", "3", "--request-code", str(file))
+
+
+def test_a_request_code_is_answered_with_an_archive(desk: Path) -> None:
+    """The archive has one licence, bound to what the code says, next in the site's own lineage."""
+    assert issue(desk, *TERMS, *requested(desk, render(REQUEST))).exit_code == 0
+    (file,) = read_upload((desk / "a.lic").read_bytes())
+    licence = open_licence(file.data, pinned(desk)).licence
+    assert (desk / "a.lic").read_bytes().startswith(b"PK")
+    assert licence.binding == SiteBinding(site_id="s1", fingerprints=("fa", "fb"), nonce="n1")
+    assert (licence.lineage, licence.sequence) == ("s1", 7)
+
+
+def test_the_vendor_has_the_last_word_on_the_lineage(desk: Path) -> None:
+    """A lineage and a sequence that are given are kept, also a sequence of 0."""
+    place = ("--lineage", "contract", "--sequence", "0")
+    assert issue(desk, *TERMS, *place, *requested(desk, render(REQUEST))).exit_code == 0
+    (file,) = read_upload((desk / "a.lic").read_bytes())
+    licence = open_licence(file.data, pinned(desk)).licence
+    assert (licence.lineage, licence.sequence) == ("contract", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "code", "said"),
+    [
+        ("Dear vendor", (), 1, "not a request code"),
+        (render(REQUEST).replace("REQUEST CODE 1", "REQUEST CODE 2"), (), 1, "altered"),
+        (render(REQUEST), ("--nonce", "n2"), 2, "leave the other bindings out"),
+        (render(REQUEST), ("--usb-key", "K1"), 2, "leave the other bindings out"),
+    ],
+)
+def test_a_request_code_that_cannot_be_answered(
+    desk: Path, text: str, more: tuple[str, ...], code: int, said: str
+) -> None:
+    """What is no request code, or contradicts it, is reported, and nothing is written."""
+    result = issue(desk, *TERMS, *requested(desk, text), *more)
+    assert (result.exit_code, said in " ".join(result.output.split())) == (code, True), result.output
+    assert not (desk / "a.lic").exists()
+
+
 def test_a_licence_for_a_usb_key_is_accepted_by_a_node(desk: Path) -> None:
     """What is issued opens against the desk's own keyring, with every term in its place."""
     device = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
@@ -146,8 +193,8 @@ def test_a_licence_is_issued_now_unless_said_otherwise(desk: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
-        ((*TERMS, "--hosts", "3"), 2, "either --usb-key or --site-id"),
-        ((*TERMS, *FOR_SITE, "--usb-key", "K1"), 2, "either --usb-key or --site-id"),
+        ((*TERMS, "--hosts", "3"), 2, "--usb-key, --request-code or --site-id"),
+        ((*TERMS, *FOR_SITE, "--usb-key", "K1"), 2, "--usb-key, --request-code or --site-id"),
         ((*TERMS, *FOR_KEY, "--nonce", "n1"), 2, "belong to --site-id"),
         ((*TERMS, "--hosts", "3", "--site-id", "s1", "--nonce", "n1"), 2, "needs --fingerprint"),
         ((*TERMS, *FOR_SITE, "--device-public-key", b64encode(bytes(32)).decode()), 2, "belongs to --usb-key"),

@@ -66,6 +66,24 @@ async def test_the_table_says_everything_at_once() -> None:
     assert output.count("One USB key is inserted and works.") == 1
 
 
+async def test_an_answer_that_was_published_long_ago_counts_from_now() -> None:
+    """A status that stays true is not published again; the days left and the age look at the time of asking."""
+    async with site_stub() as stub:
+        stub.headers = {"Age": "0", "Date": "Sun, 09 Aug 2026 00:00:00 GMT"}
+        output = (await run(stub)).stdout
+    assert "2027-05-01 00:00 UTC  265 days left" in output
+    assert "2026-06-01 00:00 UTC  69 days ago" in output
+    assert "2026-08-09 00:00:00 UTC, 0 s ago" in output
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Sun, 99 Aug 2026 00:00:00 GMT"])
+async def test_a_date_that_is_none_does_no_harm(date: str) -> None:
+    """A server between us and the node may say anything; then the clock here is taken."""
+    async with site_stub() as stub:
+        stub.headers = {"Date": date}
+        assert (await run(stub)).exit_code == 0
+
+
 async def test_a_stale_answer_is_said_to_be_stale() -> None:
     """Nobody takes an old answer for a new one."""
     async with site_stub() as stub:
@@ -134,7 +152,7 @@ async def test_a_running_demo_is_found_by_itself(tmp_path: Path, monkeypatch: py
     (tmp_path / ".demo").mkdir()
     (tmp_path / ".demo" / "token").write_text(TOKEN)
     async with site_stub() as stub:
-        monkeypatch.setattr("console.status.DEMO_URLS", (_nobody(), stub.url))
+        monkeypatch.setattr("console.connecting.DEFAULT_URLS", (_nobody(), stub.url))
         result = await asyncio.to_thread(CliRunner().invoke, status, [], env=WIDE)
     assert (result.exit_code, result.stderr) == (0, "")
 

@@ -1,0 +1,106 @@
+"""`twinkey records`: the history of the licensing, a page at a time, and whether anybody altered it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from urllib.parse import urlencode
+
+import click
+import msgspec
+from click.core import ParameterSource
+
+from console.api_client import Answer, Body, Request
+from console.connecting import ERROR, Connection, connects
+from console.terminal import print_table, when
+from licensing.model import Time
+
+VERIFY_WITHIN = 600.0
+ORDERS = ("uploadDate", "issuedDate", "expiredDate")
+LARGEST_PAGE = 1000
+
+
+class Row(Body, frozen=True):
+    """One record, as far as it is shown."""
+
+    number: int
+    upload_date: Time
+    action: str
+    name: str
+    status: str
+    expired_date: Time
+    who: str = ""
+    sentence: str = ""
+
+
+class Page(Body, frozen=True):
+    """Some records, and how many there are in all; `reasons`: which of this page cannot be read."""
+
+    inventories: tuple[Row, ...]
+    total: int
+    reasons: tuple[str, ...] = ()
+
+
+class Verified(Body, frozen=True):
+    """Whether the history is as it was written; `number` and `why` of the first record that is not."""
+
+    intact: bool
+    count: int
+    number: int | None = None
+    why: str = ""
+
+
+@click.group(invoke_without_command=True)
+@click.option("--start", type=click.IntRange(min=0), default=0, show_default=True, help="How many to pass over.")
+@click.option("--limit", type=click.IntRange(0, LARGEST_PAGE), default=20, show_default=True, help="How many to show.")
+@click.option("--sort-by", type=click.Choice(ORDERS), default="uploadDate", show_default=True)
+@click.option("--ascending", is_flag=True, help="The oldest first.")
+@click.pass_context
+@connects("read")
+def records(site: Connection, context: click.Context, start: int, limit: int, sort_by: str, *, ascending: bool) -> None:
+    """Show the history, the newest first. Options of `verify` come after that word."""
+    if context.invoked_subcommand:
+        if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in context.params):
+            raise click.UsageError(f"Give the options after `{context.invoked_subcommand}`.")
+        return
+    wish = {"start": start, "limit": limit, "sortBy": sort_by, "sortDirection": "asc" if ascending else "desc"}
+    answer = site.get(f"/v1/licenses/records?{urlencode(wish)}")
+    if site.as_json:
+        click.echo(answer.body)
+        return
+    page = site.decoded(answer, _page)
+    columns = ("No.", "When", "What", "Licence", "Status", "Expires", "By", "Why")
+    print_table(columns, (_cells(row) for row in page.inventories))
+    click.echo(f"{len(page.inventories)} of {page.total} records.")
+    for reason in page.reasons:
+        click.echo(f"twinkey: a record cannot be read: {reason}", err=True)
+
+
+@records.command()
+@connects("admin")
+def verify(site: Connection) -> None:
+    """Check the whole history: exit code 0 when it is as it was written, 1 with the first record that is not."""
+    request = Request("GET", "/v1/licenses/records/verification", within=VERIFY_WITHIN)
+    answer = site.answered(request, "Checking every record")
+    found = site.decoded(answer, _verified)
+    if site.as_json:
+        click.echo(answer.body)
+    elif found.intact:
+        click.echo(f"All {found.count} records are as they were written.")
+    if not found.intact:
+        text = f"record {found.number} was altered or is missing: {found.why}. Compare with a backup of the site."
+        click.echo(f"twinkey: {text}", err=True)
+        sys.exit(ERROR)
+
+
+def _page(answer: Answer) -> Page:
+    return msgspec.json.decode(answer.body, type=Page)
+
+
+def _verified(answer: Answer) -> Verified:
+    return msgspec.json.decode(answer.body, type=Verified)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    expires = f"{row.expired_date.astimezone(dt.UTC):%Y-%m-%d}"
+    return str(row.number), when(row.upload_date), row.action, row.name, row.status, expires, row.who, row.sentence

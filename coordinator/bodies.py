@@ -25,7 +25,7 @@ async def read_within(request: web.Request, largest: int) -> bytes:
     """Return a body of at most `largest` bytes; reading ends where it becomes more.
 
     Raises:
-        ApiError: 408, 413 or 415.
+        ApiError: 400, 408, 413 or 415.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         hint = "Send the body as it is; a compressed archive is uploaded without Content-Encoding."
@@ -42,6 +42,10 @@ async def read_within(request: web.Request, largest: int) -> bytes:
     except TimeoutError:
         hint = "Send it again over a better connection."
         raise ApiError(408, "too-slow", "The body did not arrive in time.", hint=hint) from None
+    except ConnectionError:  # nobody is there to read this, but it is no fault of ours and must not be logged as one
+        raise ApiError(
+            400, "cut-short", "The caller went away in the middle of the body.", hint="Send it again."
+        ) from None
     return bytes(body)
 
 

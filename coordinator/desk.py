@@ -21,6 +21,9 @@ from coordinator.orders import Errand, Order, Origin, Outcome
 
 PATIENCE = 10.0
 """Seconds an order waits for a leader before it is withdrawn."""
+UNCONFIRMED = (
+    "etcd did not confirm the order: it may be carried out yet, or be lost. The same order may be given again."
+)
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -31,7 +34,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Closed(Exception):  # noqa: N818 - it says what the desk is
-    """The order could not be given: the store is out of reach or nobody leads. Nothing was changed."""
+    """The order was not accepted: the store is out of reach or nobody leads. The text says if it may still be done."""
 
 
 class Desk:
@@ -44,14 +47,16 @@ class Desk:
         self._clock = clock
         self._node = node
 
-    async def give(self, errand: Errand, who: str, *, console: bool = False, patience: float = PATIENCE) -> Receipt:
-        """Give an order and wait for its outcome.
+    async def give(
+        self, errand: Errand, who: str, *, console: bool = False, node: str = "", patience: float = PATIENCE
+    ) -> Receipt:
+        """Give an order and wait for its outcome; `node` is the node it is meant for, this one when left out.
 
         Raises:
             Closed: the order was not accepted, or was withdrawn because no leader took it in time.
         """
         order_id = secrets.token_hex(16)
-        origin = Origin(who, self._node, self._clock.now(), console)
+        origin = Origin(who, node or self._node, self._clock.now(), console)
         order = Order(origin, errand, fresh=secrets.token_hex(16))
         created = await self._put(order_id, encode_value(order))
         with contextlib.suppress(TimeoutError):
@@ -88,10 +93,10 @@ class Desk:
             await self._mirror.changed(seen)
 
     async def _withdraw(self, order_id: str, created: int) -> Receipt:
-        """Take the order back if it is still in the inbox: what is not there was answered, or may yet come in."""
+        """Take the order back if it is still in the inbox; one that is not there was answered."""
         inbox, outcome = self._keys.inbox(order_id), self._keys.outcome(order_id)
-        entry = self._mirror.view.entries.get(inbox)
-        created = created or (entry.create_revision if entry else 0)
+        if not created:
+            return await self._look_for(order_id)
         try:
             await self._store.commit([CreatedAt(inbox, created), Absent(outcome)], [Delete(inbox)])
         except Refused as refused:
@@ -99,6 +104,18 @@ class Desk:
         except StoreError:
             return Receipt(order_id, None)  # it may be carried out yet: its outcome can be asked for
         raise Closed("No coordinator leads just now, so the order was withdrawn and nothing was changed.")
+
+    async def _look_for(self, order_id: str) -> Receipt:
+        """Find an order whose coming in was not confirmed; what nobody has seen must not be called accepted."""
+        try:
+            waiting, answered = await self._store.read([self._keys.inbox(order_id), self._keys.outcome(order_id)])
+        except StoreError as error:
+            raise Closed(UNCONFIRMED) from error
+        if answered is not None:
+            return Receipt(order_id, _read(answered))
+        if waiting is None:
+            raise Closed(UNCONFIRMED)  # it may still be on its way
+        return await self._withdraw(order_id, waiting.create_revision)
 
 
 def _read(entry: Entry | None) -> Outcome | None:

@@ -17,10 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from coordinator.errors import ApiError
-from coordinator.tokens import Scope, TokenFile, authorise
-
-CONSOLE = "console"
-"""Who calls over the root-only socket."""
+from coordinator.tokens import CONSOLE, Scope, TokenFile, authorise
 
 _READING = {"GET", "HEAD"}
 _OURSELVES = {"same-origin", "none"}

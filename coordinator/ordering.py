@@ -13,8 +13,8 @@ from coordinator.answers import Told, shown, told
 from coordinator.calls import CALLER, SERVICES, Content, Services, as_json
 from coordinator.desk import Closed, Receipt
 from coordinator.errors import ApiError
-from coordinator.guarding import CONSOLE
 from coordinator.orders import Errand, Outcome
+from coordinator.tokens import CONSOLE
 from licensing.canonical import encode
 from licensing.inventory import Inventory, inventory
 from licensing.model import Value
@@ -78,7 +78,8 @@ async def give(request: web.Request, errand: Errand) -> Receipt:
     """
     who = request[CALLER]
     try:
-        return await request.app[SERVICES].desk.give(errand, who, console=who == CONSOLE)
+        node = request.match_info.get("node", "")
+        return await request.app[SERVICES].desk.give(errand, who, console=who == CONSOLE, node=node)
     except Closed as closed:
         raise unavailable(str(closed)) from closed
     except BadValue as bad:

@@ -13,6 +13,9 @@ from msgspec import Meta
 from coordinator.errors import ApiError
 from licensing.model import Name, Value
 
+CONSOLE = "console"
+"""The name of whoever calls on the root-only socket."""
+
 Scope = Literal["read", "usage", "admin"]
 
 
@@ -41,11 +44,14 @@ def read_tokens(path: Path) -> TokenFile:
         BadTokens: it cannot be read or has another form.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=TokenFile)
+        known = msgspec.json.decode(path.read_bytes(), type=TokenFile)
     except OSError as error:
         raise BadTokens(f"{path}: cannot be read: {error.strerror}; name the tokens file in the settings") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadTokens(f"{path}: is not a tokens file: {error}") from error
+    if any(token.name == CONSOLE for token in known.tokens):
+        raise BadTokens(f"{path}: {CONSOLE!r} is how the history names the console itself; give the token another name")
+    return known
 
 
 def authorise(header: str | None, scope: Scope, known: TokenFile) -> Token:

@@ -19,10 +19,10 @@ from coordinator.calls import CALLER, FILE, SERVICES, Call, Content, Handler, Pa
 from coordinator.carrying_out import Scene, carry_out
 from coordinator.errors import ApiError, bad_parameter, not_ready
 from coordinator.forms import BadForm, file_in_form
-from coordinator.guarding import CONSOLE
 from coordinator.metrics import METRICS, Uploaded
 from coordinator.ordering import CHANGED, WaitingAnswer, json_answer, ordered, still_waiting
 from coordinator.orders import Install, Order, Origin, Outcome, Remove
+from coordinator.tokens import CONSOLE
 from licensing.archive import UploadRefused, read_upload
 from licensing.decide import decide
 from licensing.envelope import LicenceRefused, open_licence

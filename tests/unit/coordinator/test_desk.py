@@ -16,7 +16,7 @@ from cluster.records import verify_stored
 from cluster.store import Condition, PermissionRefused, Put, Unavailable, Write
 from cluster.values import decode_value, encode_value
 from coordinator.clock import EffectiveClock
-from coordinator.desk import Closed, Desk, Receipt
+from coordinator.desk import Closed, Desk
 from coordinator.orders import Install, Order, Outcome, RenewRequestCode
 from coordinator.publisher import OutcomeLease
 from licensing.envelope import seal
@@ -273,12 +273,26 @@ async def test_an_order_that_came_in_unseen_is_withdrawn_when_nobody_leads(site:
     assert inbox(site) == []
 
 
-async def test_an_order_that_may_still_come_in_is_not_said_to_be_withdrawn(site: Site) -> None:
-    """It may be on its way to the store; nobody can say that nothing will be changed."""
+async def test_an_order_that_nobody_saw_come_in_is_not_said_to_be_accepted(site: Site) -> None:
+    """Nor is it said that nothing will be changed: it may be on its way to the store."""
     async with desk_at(Interrupted(site, _lose, Put)) as desk:
-        receipt = await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
-    assert isinstance(receipt, Receipt)
-    assert receipt.outcome is None
+        with pytest.raises(Closed, match="may be carried out yet"):
+            await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
+
+
+async def test_an_order_is_not_said_to_be_accepted_when_the_store_is_gone_before_it_was_seen(site: Site) -> None:
+    """A store that is killed between the order and its answer never had it."""
+    gone = Interrupted(site, _lose, Put)
+
+    async def cut_off() -> None:
+        gone.offline()
+        await _lose()
+
+    gone._before = cut_off
+    async with desk_at(gone) as desk:
+        with pytest.raises(Closed, match="did not confirm"):
+            await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
+    assert inbox(site) == []
 
 
 # --- a leader dies -------------------------------------------------------------------------------------------------

@@ -45,3 +45,11 @@ def test_a_missing_tokens_file_is_refused(tmp_path: Path) -> None:
     """The text says what to set."""
     with pytest.raises(BadTokens, match="name the tokens file in the settings"):
         read_tokens(tmp_path / "none.json")
+
+
+def test_no_token_can_call_itself_the_console(tmp_path: Path) -> None:
+    """What the console may do is not for a token: its name in the history would be a lie."""
+    file = tmp_path / "tokens.json"
+    file.write_text(json.dumps({"tokens": [{"name": "console", "sha256": "a" * 64, "scopes": ["admin"]}]}))
+    with pytest.raises(BadTokens, match="another name"):
+        read_tokens(file)

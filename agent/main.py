@@ -6,9 +6,7 @@ import asyncio
 import datetime as dt
 import functools
 import logging
-import os
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,14 +18,13 @@ from agent.settings import SIMULATED, AgentSettings
 from agent.sight import Sight
 from agent.vip import watch_address
 from agent.vip_file import watch_file
-from cluster.daemon_log import log_to_stderr
+from cluster.daemon import run_daemon
 from cluster.etcd import open_etcd
 from cluster.identity import BadIdentity, node_uuid
 from cluster.keys import Keys
 from cluster.lifetime import CannotStart, on_hangup, run_until_told, within
 from cluster.mirror import Mirror
 from cluster.pinned import load_keyring
-from cluster.settings import BadSettings, read_settings
 from cluster.store import PermissionRefused
 from cluster.timings import Timings
 from licensing.genuine import judge_key
@@ -37,28 +34,14 @@ from usbwatch.simulated import SimulatedBus
 
 log = logging.getLogger(__name__)
 
-DONE, FAILED, MISUSED = 0, 1, 2
+TO_PUT_RIGHT = (CannotStart, BadIdentity, PermissionRefused)
 CLOSING = 1.5
 """Seconds that letting go of the bus and the store may take."""
 
 
 def main(config: Path | None) -> int:
     """Run the agent until it is told to stop; return its exit code: 0 done, 1 failed, 2 bad settings."""
-    try:
-        settings = read_settings(config, AgentSettings, os.environ)
-    except BadSettings as error:
-        print(f"twinkey agent: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        return MISUSED
-    log_to_stderr(settings.log_level)
-    try:
-        asyncio.run(run(settings))
-    except (CannotStart, BadIdentity, PermissionRefused) as error:
-        log.error("agent stops", extra={"why": error})  # noqa: TRY400 - the text says it all
-        return FAILED
-    except Exception:
-        log.exception("agent failed")
-        return FAILED
-    return DONE
+    return run_daemon(config, AgentSettings, run, TO_PUT_RIGHT)
 
 
 async def run(settings: AgentSettings) -> None:

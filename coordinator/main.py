@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
 
-from cluster.daemon_log import log_to_stderr
+from cluster.daemon import run_daemon
 from cluster.election import Election
 from cluster.etcd import open_etcd
 from cluster.identity import BadIdentity, node_uuid
@@ -21,7 +19,6 @@ from cluster.keys import BadKey, Keys
 from cluster.lifetime import CannotStart, run_until_told
 from cluster.mirror import Mirror
 from cluster.pinned import load_keyring
-from cluster.settings import BadSettings, read_settings
 from cluster.store import PermissionRefused, Store, StoreError
 from cluster.timings import BadTimings, Timings
 from coordinator.answering import Answering
@@ -42,29 +39,13 @@ from coordinator.tokens import BadTokens, read_tokens
 
 log = logging.getLogger(__name__)
 
-DONE, FAILED, MISUSED = 0, 1, 2
+TO_PUT_RIGHT = (CannotStart, BadIdentity, BadKey, BadTimings, BadTokens, FoundingError, PermissionRefused)
 SAFE_VOTERS = 3
 
 
 def main(config: Path | None) -> int:
     """Run the coordinator until it is told to stop; return its exit code: 0 done, 1 failed, 2 bad settings."""
-    try:
-        settings = read_settings(config, CoordinatorSettings, os.environ)
-    except BadSettings as error:
-        print(f"twinkey coordinator: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        return MISUSED
-    log_to_stderr(settings.log_level)
-    # what it says of requests that are no HTTP at all comes with a traceback, and anybody can cause it
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    try:
-        asyncio.run(run(settings))
-    except (CannotStart, BadIdentity, BadKey, BadTimings, BadTokens, FoundingError, PermissionRefused) as error:
-        log.error("coordinator stops", extra={"why": error})  # noqa: TRY400 - the text says it all
-        return FAILED
-    except Exception:
-        log.exception("coordinator failed")
-        return FAILED
-    return DONE
+    return run_daemon(config, CoordinatorSettings, run, TO_PUT_RIGHT)
 
 
 async def run(settings: CoordinatorSettings) -> None:
@@ -73,6 +54,8 @@ async def run(settings: CoordinatorSettings) -> None:
     Raises:
         CannotStart, BadIdentity, BadTokens, FoundingError: an operator has to put something right.
     """
+    # what it says of requests that are no HTTP at all comes with a traceback, and anybody can cause it
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     keys, node = Keys(settings.site_id), node_uuid(settings.node, settings.state_dir)
     me = Leader(node, settings.name or socket.gethostname())
     timings = Timings(lease_ttl=settings.lease_ttl)

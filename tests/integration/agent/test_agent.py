@@ -159,5 +159,5 @@ async def test_a_missing_keyring_ends_with_one(agent: AgentProcess, damage: byte
     await agent.start()
     assert await agent.ended() == 1
     last = agent.log.read_text().splitlines()[-1]
-    assert 'event="agent stops"' in last
+    assert 'event="daemon stops"' in last
     assert says in last

@@ -92,6 +92,10 @@ class CreatedAt:
     key: str
     revision: int
 
+    def __post_init__(self) -> None:
+        """Refuse the revision that etcd takes for "does not exist"."""
+        _check_revision(self.revision)
+
 
 @dataclass(frozen=True, slots=True)
 class ModifiedAt:
@@ -99,6 +103,15 @@ class ModifiedAt:
 
     key: str
     revision: int
+
+    def __post_init__(self) -> None:
+        """Refuse the revision that etcd takes for "does not exist"."""
+        _check_revision(self.revision)
+
+
+def _check_revision(revision: int) -> None:
+    if revision < 1:
+        raise ValueError(f"revision {revision} never was: say Absent for a key that does not exist")
 
 
 Condition = Absent | CreatedAt | ModifiedAt

@@ -169,7 +169,8 @@ def _installed(opened: list[SignedLicence], node: str, replaced: list[str], scen
     warnings += [warning for signed in opened for warning in _quota_warnings(signed, scene)]
     hint = "Reduce usage or ask the vendor for more." if len(warnings) > len(pending) else ""
     ids = tuple(signed.licence.licence_id for signed in opened)
-    return Outcome(200, "", text, hint, changed=changed, node=node, licences=ids, warnings=tuple(warnings))
+    told = node if changed else ""  # the same again stays where it was installed
+    return Outcome(200, "", text, hint, changed=changed, node=told, licences=ids, warnings=tuple(warnings))
 
 
 def _quota_warnings(signed: SignedLicence, scene: Scene) -> list[str]:

@@ -63,7 +63,8 @@ class Order(Value, frozen=True):
 class Outcome(Value, frozen=True):
     """What became of an order: `http` and, for a refusal, `code`; what changed in words, and what to do next.
 
-    `node`: the node for which a licence was installed. `licences`: the ids of the licences that were meant.
+    `node`: the node for which a licence was installed, empty where none was. `licences`: the ids of the licences that
+    were meant.
     """
 
     http: int

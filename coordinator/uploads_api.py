@@ -13,7 +13,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from cluster.keys import BadKey
-from coordinator.answers import bad_body
+from coordinator.answers import Told, bad_body, shown, state, told
 from coordinator.bodies import decode_body, read_within
 from coordinator.calls import CALLER, FILE, SERVICES, Call, Content, Handler, Parameter, Services, as_json
 from coordinator.carrying_out import Scene, carry_out
@@ -62,7 +62,7 @@ class OutcomeAnswer(Value, frozen=True):
     outcome: Outcome
 
 
-class InspectAnswer(Value, frozen=True):
+class InspectAnswer(Told, frozen=True, kw_only=True):
     """What an upload would do if it came now; `license` is what would be in force, as it is where it is refused."""
 
     accepted: bool
@@ -112,7 +112,14 @@ async def inspect(request: web.Request) -> web.Response:
     except ApiError as error:
         site, ledger, outcome = facts.site, facts.ledger, _as_outcome(error)
     after = decide(site, facts.views, ledger, now, services.outlook.policy).status
-    return json_answer(InspectAnswer(not outcome.refused, outcome, after.license, after.restricted))
+    answer = InspectAnswer(
+        accepted=not outcome.refused,
+        outcome=outcome,
+        license=after.license,
+        restricted=after.restricted,
+        **told(shown(request).status),
+    )
+    return state(request, answer)
 
 
 async def get_outcome(request: web.Request) -> web.Response:

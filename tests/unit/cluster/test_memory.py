@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cluster.memory import MemoryCluster, MemoryStore
-from cluster.store import Put, Unavailable
+from cluster.store import CreatedAt, ModifiedAt, Put, Unavailable
 from tests.store_contract import StoreContract, read_changes
 
 if TYPE_CHECKING:
@@ -91,3 +91,10 @@ async def test_a_probe_notices_at_once_that_the_store_is_gone() -> None:
     cluster.offline()
     with pytest.raises(Unavailable):
         await asyncio.wait_for(probing, 2)
+
+
+@pytest.mark.parametrize("condition", [CreatedAt, ModifiedAt])
+def test_a_condition_on_revision_zero_is_refused(condition: type[CreatedAt | ModifiedAt]) -> None:
+    """Revision 0 is how etcd writes that a key does not exist: whoever means that says Absent."""
+    with pytest.raises(ValueError, match="say Absent"):
+        condition("/k", 0)

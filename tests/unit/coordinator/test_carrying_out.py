@@ -137,10 +137,10 @@ def test_a_usb_keys_licence_needs_its_key(views: tuple[NodeView, ...]) -> None:
 
 
 def test_the_same_file_again_is_said_to_change_nothing() -> None:
-    """The answer is 200, the ledger and the request code stay."""
+    """The answer is 200, the ledger and the request code stay, and no other node is said to have it now."""
     met = licensed()
-    done = install(file(), met=met)
-    assert (accepted(done).changed, done.ledger, done.site) == (False, met.ledger, met.site)
+    done = install(file(), met=met, node=B)
+    assert (accepted(done).changed, accepted(done).node, done.ledger, done.site) == (False, "", met.ledger, met.site)
 
 
 def test_an_archive_may_hold_several_answers_to_one_request_code() -> None:

@@ -6,6 +6,7 @@ The agent's side of `usbwatch.worker`. Nothing here touches a device, so nothing
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from usbwatch.messages import (
 
 WORKER = (sys.executable, "-I", "-m", "usbwatch.worker")
 REAP_SECONDS = 1.0
+_GRACE = 0.1
 _MARGIN = 0.5  # seconds before the kill in which a worker that has run out of time can still say so
 
 
@@ -93,13 +95,21 @@ async def _exchange(process: Process, request: Request, identified: Callable[[st
 
 
 async def _end(process: Process) -> bool:
-    """Kill the process; return whether it is gone."""
-    try:
-        process.kill()
-    except ProcessLookupError:
+    """Kill the process unless it ends by itself; return whether it is gone.
+
+    It ends by itself right after its answer. To kill it in that moment would take its exit code from asyncio, which
+    remarks on that in the log.
+    """
+    if await _gone_within(process, _GRACE):
         return True
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    return await _gone_within(process, REAP_SECONDS)
+
+
+async def _gone_within(process: Process, seconds: float) -> bool:
     try:
-        async with asyncio.timeout(REAP_SECONDS):
+        async with asyncio.timeout(seconds):
             await process.wait()
     except TimeoutError:
         return False

@@ -313,6 +313,11 @@ class LiveSite:
         """Return the first status of each node of which `shown` is true."""
         return [self.wait_for(label, shown, within) for label in self.nodes]
 
+    def wait_until_told(self) -> None:
+        """Return when every node shows the status that is stored, so that no news is on its way any more."""
+        stored = json.loads(self.read(KEYS.status).value)["data"]["index"]
+        self.wait_for_all(lambda status: status["index"] == stored and not status["stale"])
+
     def leaders(self) -> list[str]:
         """Return the nodes that say that they lead; one that is dead or frozen says nothing."""
         found = []

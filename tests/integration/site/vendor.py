@@ -15,6 +15,7 @@ from licensing.keyring import key_id
 from licensing.model import Edition, Licence, Quota, SiteBinding
 from licensing.request_code import binding_of, parse
 from tests.site import KEYS, Answer, LiveSite
+from tests.waiting import eventually_sync
 
 DAY = dt.timedelta(days=1)
 
@@ -33,7 +34,12 @@ class Vendor:
 
     def binding(self) -> SiteBinding:
         """Return what binds a licence to the site, by the request code that it gives out now."""
-        return binding_of(parse(self.site.get("a", "/v1/licenses/request-code").body.decode()))
+        answer = eventually_sync(self._request_code)  # a node that was in the dark may need a moment to see it
+        return binding_of(parse(answer.body.decode()))
+
+    def _request_code(self) -> Answer | None:
+        answer = self.site.get("a", "/v1/licenses/request-code")
+        return answer if answer.status == 200 else None
 
     def licence(self, **changes: Any) -> Licence:
         """Return a good licence but for the changes."""
@@ -80,6 +86,7 @@ def refused(answer: Answer) -> tuple[int, str]:
 
 def state_of(site: LiveSite) -> dict[str, bytes]:
     """Return everything that is stored but what idle daemons may write, and what both nodes answer."""
+    site.wait_until_told()
     passing = (KEYS.outcomes, KEYS.clock)
 
     async def read(store: Any) -> dict[str, bytes]:

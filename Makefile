@@ -36,7 +36,7 @@ integration: $(READY) debs ## The tests on real parts: etcd, libusb, netlink, wh
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration
 
 fuzz: $(READY) ## Fuzz what reads bytes from outside, for SECONDS=600.
-	$(BIN)/pip install --quiet --disable-pip-version-check '.[fuzz]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	PYTHONPATH=. $(BIN)/python tests/fuzz/parsers.py $(SECONDS)
 
 format: $(READY) ## Put the code into its form.

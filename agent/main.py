@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from agent.challenges import Challenges
 from agent.fingerprint import read_fingerprint
 from agent.reporter import Author, Reporter
 from agent.rereading import Rereading
@@ -29,7 +30,8 @@ from cluster.store import PermissionRefused
 from cluster.timings import Timings
 from licensing.genuine import judge_key
 from licensing.keyring import Keyring
-from usbwatch.bus import Bus
+from usbwatch.bus import Bus, Challenger
+from usbwatch.driver import drivers_with, parse_ids
 from usbwatch.simulated import SimulatedBus
 
 log = logging.getLogger(__name__)
@@ -54,19 +56,23 @@ async def run(settings: AgentSettings) -> None:
     timings = Timings(agent_lease_ttl=settings.lease_ttl)
     sight = Sight()
     async with AsyncExitStack() as closing:
-        bus = open_bus(settings, load_keyring(settings.keyring))
-        closing.push_async_callback(within, CLOSING, bus.close)
+        keys = Keys(settings.site_id)
         store = open_etcd(settings.etcd, timings)
         closing.push_async_callback(within, CLOSING, store.close)
-        keys = Keys(settings.site_id)
+        published = Mirror(store, keys.status, timings)
+        challenges = Challenges(published, keys.status, settings.site_id)
+        bus = open_bus(settings, load_keyring(settings.keyring), challenges.new)
+        closing.push_async_callback(within, CLOSING, bus.close)
         reporter = Reporter(store, keys, author, sight, timings, utc_now)
         requests = Mirror(store, keys.reread(author.node), timings)
         log.info("agent starts", extra={"node": author.node, "calls_itself": author.name, "bus": settings.bus})
         await run_until_told(
             reporter.run(),
-            sight.follow_keys(bus),
+            follow_keys(challenges, sight, bus),
             sight.follow_vip(lambda: watch_vip(settings)),
             on_hangup(bus.reread),
+            published.run(),
+            challenges.run(bus, sight),
             requests.run(),
             Rereading(requests, keys.reread(author.node), bus, sight).run(),
         )
@@ -80,14 +86,21 @@ def author_of(settings: AgentSettings) -> Author:
     return Author(node, settings.name or socket.gethostname(), fingerprint)
 
 
-def open_bus(settings: AgentSettings, keyring: Keyring) -> Bus:
+async def follow_keys(challenges: Challenges, sight: Sight, bus: Bus) -> None:
+    """Follow the keys as soon as it is known what they have to sign."""
+    await challenges.first_look()
+    await sight.follow_keys(bus)
+
+
+def open_bus(settings: AgentSettings, keyring: Keyring, new_challenge: Challenger) -> Bus:
     """Return the bus that the settings name."""
     judge = functools.partial(judge_key, keyring)
     if settings.bus.startswith(SIMULATED):
-        return SimulatedBus(Path(settings.bus.removeprefix(SIMULATED)), judge)
+        return SimulatedBus(Path(settings.bus.removeprefix(SIMULATED)), judge, new_challenge)
     from usbwatch.real import UsbBus  # noqa: PLC0415 - a simulated bus needs no libusb on the machine
 
-    return UsbBus(judge, read_deadline=settings.read_deadline)
+    drivers = drivers_with(map(parse_ids, settings.stick_ids))
+    return UsbBus(judge, new_challenge, drivers=drivers, read_deadline=settings.read_deadline)
 
 
 def watch_vip(settings: AgentSettings) -> AsyncIterator[bool]:

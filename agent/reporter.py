@@ -159,6 +159,7 @@ class Reporter:
             written_at=self._wall(),
             uptime=boottime(),
             reread=facts.reread,
+            abandoned_readers=facts.abandoned,
         )
 
     def _patiently(self, *errors: type[Exception]) -> AsyncRetrying:

@@ -11,6 +11,7 @@ from cluster.keys import Keys
 from cluster.settings import EtcdSettings, Settings
 from cluster.timings import Timings
 from licensing.model import Name
+from usbwatch.driver import drivers_with, parse_ids
 
 SIMULATED = "simulated:"
 
@@ -38,6 +39,13 @@ class AgentSettings(Settings, frozen=True):
             examples=["usb or simulated:/run/keys"],
         ),
     ] = "usb"
+    stick_ids: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="USB sticks that are licence keys, as `vendor:product` in hexadecimal; no other is opened.",
+            examples=["0781:5567"],
+        ),
+    ] = ()
     read_deadline: Annotated[
         float, Meta(description="After how long a key that cannot be read is faulty.", gt=0, le=60)
     ] = 5.0
@@ -62,6 +70,7 @@ class AgentSettings(Settings, frozen=True):
         if self.node:
             parse_uuid(self.node, "node")
         Timings(agent_lease_ttl=self.lease_ttl)
+        drivers_with(map(parse_ids, self.stick_ids))
         if self.virtual_ip and self.virtual_ip_file:
             raise ValueError("virtual_ip and virtual_ip_file exclude each other: set one of them")
         if self.virtual_ip:

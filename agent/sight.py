@@ -24,12 +24,14 @@ LOOK_AGAIN = 5.0
 class Facts(NamedTuple):
     """What a report tells of the node; two reports of the same facts are the same report.
 
-    `reread`: the id of the last request to read the keys again that was done.
+    `reread`: the id of the last request to read the keys again that was done. `abandoned`: how many processes that read
+    a key could not be ended.
     """
 
     keys: KeySet
     vip: bool
     reread: str = ""
+    abandoned: int = 0
 
 
 class Sight:
@@ -40,16 +42,19 @@ class Sight:
         self._keys: KeySet | None = None
         self._vip: bool | None = None
         self._reread = ""
+        self._abandoned = 0
 
     @property
     def facts(self) -> Facts | None:
         """The whole of what is seen, or None until everything was looked at."""
-        return None if self._keys is None or self._vip is None else Facts(self._keys, self._vip, self._reread)
+        if self._keys is None or self._vip is None:
+            return None
+        return Facts(self._keys, self._vip, self._reread, self._abandoned)
 
-    def see_keys(self, keys: KeySet) -> None:
-        """Take the whole set of keys that are plugged in now."""
-        if keys != self._keys:
-            self._keys = keys
+    def see_keys(self, keys: KeySet, abandoned: int = 0) -> None:
+        """Take the whole set of keys that are plugged in now, and how many readers could not be ended so far."""
+        if (keys, abandoned) != (self._keys, self._abandoned):
+            self._keys, self._abandoned = keys, abandoned
             self.changed.beat()
 
     def see_vip(self, *, held: bool) -> None:
@@ -61,14 +66,19 @@ class Sight:
     async def look_again(self, bus: Bus, request: str) -> None:
         """Have all keys read again, and take what was found together with the id of the request."""
         await bus.reread()
-        self._keys = await anext(aiter(bus.watch()))
+        self._keys, self._abandoned = await anext(aiter(bus.watch())), bus.abandoned
         self._reread = request
         self.changed.beat()
+
+    async def prove_again(self, bus: Bus) -> None:
+        """Have the keys that can prove themselves do so again, and take what was found."""
+        await bus.prove_again()
+        self.see_keys(await anext(aiter(bus.watch())), bus.abandoned)
 
     async def follow_keys(self, bus: Bus) -> None:
         """Follow the bus until it is closed; whatever breaks the bus is raised here."""
         async for keys in bus.watch():
-            self.see_keys(keys)
+            self.see_keys(keys, bus.abandoned)
 
     async def follow_vip(self, source: VipSource) -> None:
         """Follow who holds the virtual IP, for ever; where that cannot be seen this node does not hold it."""

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import msgspec
 
-from licensing.model import Name, Reading, Time, Value
+from licensing.model import Assurance, Challenge, Count, Name, Reading, Time, Value
 
 
 class ReportedKey(Value, frozen=True, omit_defaults=True):
     """One inserted key as the agent read it.
 
-    `licence_file` is what the key holds, `nonce` and `proof` its answer to a challenge, `assurance` what that is worth
-    ("proven" or "copyable"). `read_by` ends a pending reading.
+    `licence_file` is what the key holds, `proof` its answer to `challenge`, `assurance` what the agent thinks that is
+    worth. `read_by` ends a pending reading.
     """
 
     key_id: Name
     reading: Reading
     reason: str = ""
     licence_file: bytes | None = None
-    nonce: bytes | None = None
+    challenge: Challenge | None = None
     proof: bytes | None = None
-    assurance: str = "copyable"
+    assurance: Assurance | None = None
     read_by: Time | None = None
 
 
@@ -45,7 +45,8 @@ class Report(Value, frozen=True):
     """Everything one node sees.
 
     `written_at` is its wall clock, `uptime` its boot-time clock in seconds. `reread`: the id of the last `Reread` that
-    was done, so that the keys are as they were after it; empty for none.
+    was done, so that the keys are as they were after it; empty for none. `abandoned_readers`: processes reading a USB
+    key that could not be ended since the agent started.
     """
 
     node: Name
@@ -56,3 +57,4 @@ class Report(Value, frozen=True):
     written_at: Time
     uptime: float = msgspec.field(default=0.0)
     reread: str = ""
+    abandoned_readers: Count = 0

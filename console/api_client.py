@@ -169,6 +169,7 @@ class Key(Body, frozen=True):
     key_id: str
     reading: str
     reason: str = ""
+    assurance: str | None = None
 
 
 class Node(Body, frozen=True):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 
 import click
+from click.core import ParameterSource
 
 from console.api_client import Request, SiteStatus, parse_status
 from console.connecting import Connection, connects
+from console.removal import preview_removal
 from console.status_table import KEY_STATES
 from console.terminal import print_table, printable
 
@@ -15,11 +17,19 @@ LONG_POLL = 30
 NOT_MODIFIED = 304
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--watch", is_flag=True, help="Show them again whenever something changes, until Ctrl-C.")
+@click.pass_context
 @connects("read")
-def keys(site: Connection, *, watch: bool) -> None:
-    """Show the inserted USB keys and the state that follows from them."""
+def keys(site: Connection, context: click.Context, *, watch: bool) -> None:
+    """Show the inserted USB keys and the state that follows from them.
+
+    Options of `preview-removal` come after that word.
+    """
+    if context.invoked_subcommand:
+        if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in context.params):
+            raise click.UsageError(f"Give the options after `{context.invoked_subcommand}`.")
+        return
     now, answer = site.status()
     _show(site, now)
     with contextlib.suppress(KeyboardInterrupt):
@@ -34,6 +44,9 @@ def keys(site: Connection, *, watch: bool) -> None:
                 _show(site, now)
 
 
+keys.add_command(preview_removal)
+
+
 def _seen(now: SiteStatus) -> object:
     return now.key_state, now.key_state_reason, now.stale, _rows(now)
 
@@ -46,13 +59,13 @@ def _show(site: Connection, now: SiteStatus) -> None:
     click.echo(f"{state}: {printable(now.key_state_reason)}")
     if now.stale:
         click.echo("twinkey: this answer is stale: no leader confirms it now.", err=True)
-    print_table(("Node", "USB key", "Reading", "Reason"), _rows(now))
+    print_table(("Node", "USB key", "Reading", "Assurance", "Reason"), _rows(now))
 
 
-def _rows(now: SiteStatus) -> list[tuple[str, str, str, str]]:
+def _rows(now: SiteStatus) -> list[tuple[str, str, str, str, str]]:
     rows = []
     for node in now.nodes:
         name = node.name if node.reachable else f"{node.name} (not reachable)"
-        rows += [(name, key.key_id, key.reading, key.reason) for key in node.ukeys]
-        rows += [] if node.ukeys else [(name, "none", "-", node.problem)]
+        rows += [(name, key.key_id, key.reading, key.assurance or "-", key.reason) for key in node.ukeys]
+        rows += [] if node.ukeys else [(name, "none", "-", "-", node.problem)]
     return rows

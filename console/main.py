@@ -13,6 +13,7 @@ VERBS = {
     "alerts": ("console.alerts:alerts", "Show what an operator should know."),
     "coordinator": ("console.daemons:coordinator", "Run the elected daemon that decides and answers."),
     "demo": ("console.demo:demo", "Run a two-node site on this machine and act on it."),
+    "doctor": ("console.doctor:doctor", "Check this machine's USB bus and say what to do."),
     "issuer": ("console.issuer:issuer", "The vendor's desk: keys, licences, USB keys."),
     "keys": ("console.keys:keys", "Show the site's USB keys, once or as they change."),
     "license": ("console.license:license", "Show, check, install and remove licences."),
@@ -21,6 +22,7 @@ VERBS = {
     "simulate": ("console.simulate:command", "Tell a story file and print the licence state after every event."),
     "start-check": ("console.start_check:start_check", "Say whether a management node may start now."),
     "status": ("console.status:status", "Show the site's licence status."),
+    "udev-rules": ("console.udev_rules:udev_rules", "Print the udev rules that give access to USB keys."),
     "usage": ("console.usage:usage", "Show or report how much of the licence is used."),
 }
 """Every verb: where its click command is, and its line in the help."""

@@ -14,7 +14,7 @@ from console.terminal import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from console.api_client import Node, SiteStatus, Units
+    from console.api_client import Key, Node, SiteStatus, Units
 
 KEY_STATES = {
     "None": "None: no USB key has been used on this site",
@@ -109,10 +109,15 @@ def _usage(usage: Units | None, quota: Units | None) -> Text:
 def _node(node: Node, site: SiteStatus) -> Text:
     leads = site.leader is not None and site.leader.management_node_uuid == node.management_node_uuid
     roles = [role for role, has in (("leader", leads), ("virtual IP", node.vip)) if has]
-    keys = ", ".join(f"{key.key_id} ({key.reading}{': ' + key.reason if key.reason else ''})" for key in node.ukeys)
+    keys = ", ".join(map(_key, node.ukeys))
     state = ("reachable", GOOD) if node.reachable else ("not reachable", WARN)
     text = "; ".join([*roles, f"keys: {keys}" if keys else "no USB key", *filter(None, [node.problem])])
     return Text.assemble(state, f"  {printable(text)}")
+
+
+def _key(key: Key) -> str:
+    known = ", ".join(filter(None, [key.reading, key.assurance]))
+    return f"{key.key_id} ({known}{': ' + key.reason if key.reason else ''})"
 
 
 def _freshness(site: SiteStatus, now: dt.datetime, age: float) -> Text:

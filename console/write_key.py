@@ -1,4 +1,4 @@
-"""`twinkey issuer write-key`: load a licence file onto a USB key, real or simulated.
+"""`twinkey issuer write-key`: load a licence file onto a USB key, an ordinary USB stick, or a simulated key.
 
 Refuses what the key could not use: a licence of another key, or one whose device key this key does not have.
 Whether the signature is good is not looked at: the nodes will.
@@ -17,20 +17,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licensing.envelope import LicenceRefused, peek
 from licensing.model import KeyBinding
+from usbwatch.block_device import Machine
 from usbwatch.desk import DeskError, find_key
 from usbwatch.desk import write_key as write_usb_key
+from usbwatch.driver import KeyFault, sane_id
 from usbwatch.simulated_key import SimulatedKey, parse_key_file, write_key_file
+from usbwatch.stick_check import StickError, examine
+from usbwatch.stick_writer import write_stick
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_PATH = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True)
 class _Target:
-    """A key that can be written: its id, its device public key if it can prove itself, and the bytes on it."""
+    """A key that can be written: its id, its device public key if it can prove itself, and what would be lost."""
 
     key_id: str
     device_public_key: bytes | None
-    size: int
+    loss: str
     write: Callable[[bytes], None]
 
 
@@ -38,19 +43,21 @@ class _Target:
 @click.argument("licence_file", type=_FILE)
 @click.option("--simulated", type=_FILE, help="The file of a simulated key; made where it is missing.")
 @click.option("--usb", "key_id", metavar="KEYID", help="The id of a USB key that is plugged in here.")
-@click.option("--yes", is_flag=True, help="Overwrite the licence on the key without asking.")
-def write_key(licence_file: Path, simulated: Path | None, key_id: str | None, *, yes: bool) -> None:
+@click.option("--stick", type=_PATH, metavar="DEVICE", help="The device of an ordinary USB stick, as /dev/sdb.")
+@click.option("--yes", is_flag=True, help="Overwrite what is on the key without asking.")
+def write_key(licence_file: Path, simulated: Path | None, key_id: str | None, stick: Path | None, *, yes: bool) -> None:
     """Load LICENCE_FILE onto a USB key.
 
-    The key is read back to check that the licence is on it.
+    The key is read back to check that the licence is on it. A stick is partitioned anew: all that is on it is lost,
+    and the licence must be bound to its serial number.
     """
-    if (simulated is None) == (key_id is None):
-        raise click.UsageError("Name the key to write: either --simulated FILE or --usb KEYID.")
+    if sum(place is not None for place in (simulated, key_id, stick)) != 1:
+        raise click.UsageError("Name one key to write: --simulated FILE, --usb KEYID or --stick DEVICE.")
     data, binding = _licence(licence_file)
-    target = _simulated(simulated, binding.key_id) if simulated else _usb(key_id or "")
+    target = _target(simulated, key_id, stick, binding)
     _check(binding, target)
-    if target.size and not yes:
-        click.confirm(f"The key {target.key_id} holds a licence. Overwrite it?", abort=True)
+    if target.loss and not yes:
+        click.confirm(f"{target.loss} Overwrite it?", abort=True)
     _write(target, data)
     click.echo(f"The licence is on the key {target.key_id}.")
 
@@ -66,6 +73,14 @@ def _licence(path: Path) -> tuple[bytes, KeyBinding]:
     if not isinstance(binding, KeyBinding):
         raise click.ClickException(f"{path} is bound to a site. Upload it there, or issue one with --usb-key.")
     return data, binding
+
+
+def _target(simulated: Path | None, key_id: str | None, stick: Path | None, binding: KeyBinding) -> _Target:
+    if simulated is not None:
+        return _simulated(simulated, binding.key_id)
+    if stick is not None:
+        return _stick(stick)
+    return _usb(key_id or "")
 
 
 def _check(binding: KeyBinding, target: _Target) -> None:
@@ -88,7 +103,7 @@ def _advice(target: _Target) -> str:
 def _write(target: _Target, data: bytes) -> None:
     try:
         target.write(data)
-    except (DeskError, OSError) as error:
+    except (DeskError, StickError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -98,7 +113,18 @@ def _usb(key_id: str) -> _Target:
     except (DeskError, OSError) as error:
         raise click.ClickException(str(error)) from error
     write = lambda data: write_usb_key(device, key_id, data)  # noqa: E731
-    return _Target(key_id, described.device_public_key, described.size, write)
+    return _Target(key_id, described.device_public_key, _loss(key_id, described.size), write)
+
+
+def _stick(path: Path) -> _Target:
+    machine = Machine()
+    try:
+        stick = examine(path, machine)
+        key_id = sane_id(stick.key_id)
+    except (StickError, KeyFault, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    loss = f"{stick}.\nEverything on it will be lost."
+    return _Target(key_id, None, loss, lambda data: write_stick(stick, data, machine))
 
 
 def _simulated(path: Path, key_id: str) -> _Target:
@@ -110,7 +136,11 @@ def _simulated(path: Path, key_id: str) -> _Target:
         if parse_key_file(path.read_bytes()) != written:
             raise DeskError(f"{path} holds something else than was written to it.")
 
-    return _Target(key.key_id, _public_key(key), len(key.licence_file), write)
+    return _Target(key.key_id, _public_key(key), _loss(key.key_id, len(key.licence_file)), write)
+
+
+def _loss(key_id: str, size: int) -> str:
+    return f"The key {key_id} holds a licence." if size else ""
 
 
 def _read_simulated(path: Path) -> SimulatedKey:

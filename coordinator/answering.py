@@ -9,12 +9,12 @@ import logging
 
 from msgspec.structs import replace
 
+from cluster.waking import first_of
 from coordinator.board import Answer, Board, Sight, answer_from
 from coordinator.facts import Facts
 from coordinator.metrics import Metrics
 from coordinator.outlook import Outlook
 from coordinator.published import Leader, Published
-from coordinator.waking import first_of
 from licensing.model import Ledger, Site
 
 log = logging.getLogger(__name__)

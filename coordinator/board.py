@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from cluster.pulse import Pulse
 from coordinator.facts import Facts
-from coordinator.published import Epoch, Index, Leader, Published
+from coordinator.published import Leader, Published
 from licensing.canonical import encode
 from licensing.describe import describe, lapse
 from licensing.horizon import next_change_unseen
-from licensing.model import Name, Status, Time, Validity
+from licensing.model import Epoch, Index, Name, Status, Time, Validity
 from licensing.policy import Policy
 
 PATIENCE = dt.timedelta(seconds=2)

@@ -20,7 +20,7 @@ from cluster.values import BadValue, decode_value
 from coordinator.orders import Order
 from coordinator.published import Clock, Published
 from licensing.envelope import LicenceRefused, open_licence
-from licensing.genuine import NONCE_BYTES, judge_key
+from licensing.genuine import judge_key
 from licensing.keyring import Keyring
 from licensing.model import (
     InsertedKey,
@@ -223,6 +223,7 @@ class FactReader:
             vip=report.vip,
             reported_at=report.written_at,
             fingerprint=report.fingerprint.value,
+            abandoned_readers=report.abandoned_readers,
         )
 
     def _key(self, key: ReportedKey) -> InsertedKey:
@@ -231,9 +232,10 @@ class FactReader:
             return InsertedKey(key.key_id, Reading.FAULTY, "its node reads it without a deadline")
         if key.reading is not Reading.OK:
             return InsertedKey(key.key_id, key.reading, key.reason[:LONGEST_REASON], read_by=key.read_by)
-        nonce = key.nonce if key.nonce is not None and len(key.nonce) == NONCE_BYTES else None
-        judged = judge_key(self._keyring, key.key_id, key.licence_file or b"", nonce, key.proof)
-        return InsertedKey(key.key_id, judged.reading, judged.reason[:LONGEST_REASON], judged.signed)
+        ours = key.challenge if key.challenge is not None and key.challenge.site_id == self._keys.site_id else None
+        judged = judge_key(self._keyring, key.key_id, key.licence_file or b"", ours, key.proof)
+        proved = ours if judged.assurance == "proven" else None
+        return InsertedKey(key.key_id, judged.reading, judged.reason[:LONGEST_REASON], judged.signed, proved=proved)
 
     def _strangers(self, view: View, site: Site | None) -> tuple[str, ...]:
         members = site.members if site else ()

@@ -16,6 +16,7 @@ from coordinator import (
     probes,
     questions_api,
     records_api,
+    removal_api,
     request_code_api,
     status_api,
     stream_api,
@@ -41,6 +42,7 @@ REFUSED_CALLS = (401, 403, 429)
 CALLS: tuple[Call, ...] = (
     *status_api.CALLS,
     *licences_api.CALLS,
+    *removal_api.CALLS,
     *records_api.CALLS,
     *verification_api.CALLS,
     *questions_api.CALLS,

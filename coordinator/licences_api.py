@@ -90,7 +90,7 @@ async def act(request: web.Request) -> web.Response:
     given = decode_body(await read_within(request, LARGEST_QUESTION), dict[str, Any])
     if not any(isinstance(given.get(action), dict) for action in ACTIONS):
         raise bad_body(f"It has none of the actions {' and '.join(ACTIONS)} with an object of parameters.")
-    keys = tuple(UKey(key.management_node_uuid, key.key_id, key.status) for key in _ukeys(request))
+    keys = tuple(UKey(key.management_node_uuid, key.key_id, key.status, key.assurance) for key in _ukeys(request))
     return state(request, UKeyStatusAnswer(inventories=keys, **told(shown(request).status)))
 
 

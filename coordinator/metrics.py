@@ -128,6 +128,10 @@ def _nodes(status: StatusBody) -> Iterator[Metric]:
     leader = status.leader.management_node_uuid if status.leader else None
     by_node = {node.management_node_uuid: node for node in status.nodes}
     yield _labelled("node_ukeys", "USB keys in a node.", "node", {n: len(node.ukeys) for n, node in by_node.items()})
+    copyable = {n: sum(key.assurance == "copyable" for key in node.ukeys) for n, node in by_node.items()}
+    yield _labelled("node_copyable_ukeys", "USB keys in a node that can be copied whole.", "node", copyable)
+    abandoned = {n: node.abandoned_readers for n, node in by_node.items()}
+    yield _labelled("node_abandoned_readers", "Processes reading a USB key that could not be ended.", "node", abandoned)
     yield _labelled(
         "vip_holder", "Whether a node holds the virtual IP.", "node", {n: v.vip for n, v in by_node.items()}
     )

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from msgspec import Meta
-
-from licensing.model import Name, Status, Time, Value
-
-Epoch = Annotated[int, Meta(ge=0, le=2**62)]
-"""A revision of the store, which counts in 64 bits."""
-Index = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-"""What every JSON reader can count to."""
+from licensing.model import Epoch, Index, Name, Status, Time, Value
 
 
 class Leader(Value, frozen=True):

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from cluster.election import Leadership
 from cluster.keys import Keys
 from cluster.store import LeaseLost, Refused, Store, StoreError, Unavailable
+from cluster.waking import first_of
 from coordinator.clock import boot_clock
 from coordinator.cycle import Office, Plan, plan
 from coordinator.facts import Facts
 from coordinator.founding import Founding
 from coordinator.outlook import Outlook
 from coordinator.published import Leader
-from coordinator.waking import first_of
 from licensing.keyring import Keyring
 from licensing.model import Time
 
@@ -69,6 +69,7 @@ class Publisher:
         self._outcomes = OutcomeLease(store)
         self._index = 0
         self._burst = 0
+        self._office: tuple[int, Time] | None = None
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -141,8 +142,15 @@ class Publisher:
         founding = self._founding.plan(facts, view, now)
         if founding is not None:
             return founding
-        office = Office(self._keys, self._me, leadership.epoch, self._index, self._keyring, outcome_lease)
+        since = self._in_office_since(leadership.epoch, now)
+        office = Office(self._keys, self._me, leadership.epoch, self._index, since, self._keyring, outcome_lease)
         return plan(facts, view, office, now, self._outlook.policy)
+
+    def _in_office_since(self, epoch: int, now: Time) -> Time:
+        """Return when this term began, which is when the first plan of it is made."""
+        if self._office is None or self._office[0] != epoch:
+            self._office = epoch, now
+        return self._office[1]
 
     async def _see(self, revision: int) -> None:
         """Wait until the mirror shows what was just written, so that the next plan builds on it.

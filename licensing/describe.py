@@ -11,15 +11,19 @@ from msgspec.structs import replace
 
 from licensing import quota as quotas
 from licensing.alerts import Situation, alerts_of, banner_of, because
+from licensing.genuine import device_key_of
 from licensing.inforce import InForce, in_force
 from licensing.model import (
     Alert,
+    Assurance,
     BufferStatus,
+    InsertedKey,
     KeyStatus,
     Ledger,
     LicenceStatus,
     NodeStatus,
     NodeView,
+    Reading,
     Site,
     Status,
     Time,
@@ -99,12 +103,26 @@ def node_statuses(views: Sequence[NodeView], presence: Presence) -> tuple[NodeSt
             reachable=view.visibility is Visibility.LIVE,
             visibility=view.visibility,
             vip=view.vip and view.visibility is Visibility.LIVE,
-            ukeys=tuple(KeyStatus(key.key_id, key.reading, key.reason) for key in presence.keys[view.node]),
+            ukeys=tuple(_key_status(key) for key in presence.keys[view.node]),
             problem=view.problem or _silence(view, presence),
             reported_at=view.reported_at,
+            abandoned_readers=view.abandoned_readers,
         )
         for view in views
     )
+
+
+def _key_status(key: InsertedKey) -> KeyStatus:
+    return KeyStatus(key.key_id, key.reading, key.reason, _assurance(key))
+
+
+def _assurance(key: InsertedKey) -> Assurance | None:
+    """What the key's reading is worth; one that must prove itself and is only presumed to be there proved nothing."""
+    if key.reading is not Reading.OK or key.licence is None:
+        return None
+    if device_key_of(key.licence) is None:
+        return "copyable"
+    return "proven" if key.proved is not None else None
 
 
 def _silence(view: NodeView, presence: Presence) -> str:

@@ -66,6 +66,7 @@ def _of_presence(ledger: Ledger, presence: Presence, policy: Policy) -> Iterator
         yield since + policy.node_hold
     for keys in presence.keys.values():
         yield from (key.read_by for key in keys if key.reading is Reading.PENDING and key.read_by is not None)
+        yield from (key.prove_by for key in keys if key.prove_by is not None)
     if presence.certain:
         for history in ledger.keys:
             if history.out_since is not None and not buffer.settled(history):

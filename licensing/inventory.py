@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from licensing.inforce import BUILT_IN, USB_KEY, trial_of
 from licensing.model import (
+    Assurance,
     Edition,
     Ledger,
     Licence,
@@ -33,6 +34,7 @@ class Inventory(Value, frozen=True):
     `cpuNum` counts CPU sockets and `cpuCoreNum` CPU cores; no licence limits virtual machines or `capacity`.
     `user`: the licensee. `source`: usb-key, request-key or built-in. `platformId`: the site. `licenseRequest`: the
     site's request code. `managementNodeUuid`: the node for which it was installed, or in which its key was last seen.
+    `assurance`: what the reading of its USB key is worth, while that is inserted.
     """
 
     uuid: str | None
@@ -60,6 +62,7 @@ class Inventory(Value, frozen=True):
     service_expired_date: Time | None
     cpu_core_num: int | None
     key_id: str | None
+    assurance: Assurance | None
 
 
 QUOTA_TYPES = {"hosts": "Host", "cpu_sockets": "CPU", "cpu_cores": "CPUCore"}
@@ -101,7 +104,13 @@ def inventory(status: Status, ledger: Ledger | None, site: Site | None) -> Inven
         service_expired_date=shown.service_expires,
         cpu_core_num=quota.cpu_cores,
         key_id=shown.key_id,
+        assurance=_assurance(status),
     )
+
+
+def _assurance(status: Status) -> Assurance | None:
+    keys = (key for node in status.nodes for key in node.ukeys if key.key_id == status.license.key_id)
+    return next((key.assurance for key in keys), None)
 
 
 def _license_type(edition: Edition | None) -> str | None:

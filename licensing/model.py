@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -16,6 +16,12 @@ from msgspec import Meta, Struct
 Time = Annotated[dt.datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Epoch = Annotated[int, Meta(ge=0, le=2**62)]
+"""A revision of the store, which counts in 64 bits: the one that made a leader, 0 for none."""
+Index = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""Counts published answers; what every JSON reader can count to."""
+Assurance = Literal["proven", "copyable"]
+"""What a USB key's reading is worth: it proved that it holds its device key, or it is one that can be copied whole."""
 
 
 class Value(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -135,14 +141,29 @@ class Reading(Enum):
     DUPLICATE = "duplicate"
 
 
+class Challenge(Value, frozen=True):
+    """What a USB key was asked to sign: `random` (32 bytes), and the answer that was published last at that time."""
+
+    site_id: Name
+    epoch: Epoch
+    index: Index
+    random: Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+
 class InsertedKey(Value, frozen=True, omit_defaults=True):
-    """One key in one node. `licence` is there exactly when `reading` is OK; `read_by` ends a PENDING reading."""
+    """One key in one node. `licence` is there exactly when `reading` is OK; `read_by` ends a PENDING reading.
+
+    `proved`: the challenge with which a key that has a device key proved itself; `prove_by`: when it counts no more
+    unless it has proved itself again, None where nothing is due.
+    """
 
     key_id: Name
     reading: Reading
     reason: str = ""
     licence: SignedLicence | None = None
     read_by: Time | None = None
+    proved: Challenge | None = None
+    prove_by: Time | None = None
 
 
 class Visibility(Enum):
@@ -158,7 +179,8 @@ class NodeView(Value, frozen=True, omit_defaults=True):
 
     LIVE: its report is under a lease. STALE: it has stopped reporting; `keys` are those of its last report. UNKNOWN:
     it never reported, or its report cannot be decoded; `keys` is empty and `problem` says why. `reported_at` is the
-    node's own clock when it wrote the report, `fingerprint` what identifies its machine.
+    node's own clock when it wrote the report, `fingerprint` what identifies its machine, `abandoned_readers` how many
+    processes that read a USB key could not be ended.
     """
 
     node: Name
@@ -169,6 +191,7 @@ class NodeView(Value, frozen=True, omit_defaults=True):
     problem: str = ""
     reported_at: Time | None = None
     fingerprint: str = ""
+    abandoned_readers: Count = 0
 
 
 # --- what is remembered --------------------------------------------------------------------------------------------
@@ -299,11 +322,12 @@ class BufferStatus(Value, frozen=True):
 
 
 class KeyStatus(Value, frozen=True):
-    """One inserted key as shown to people."""
+    """One inserted key as shown to people; `assurance` is None while its reading is not OK."""
 
     key_id: str
     reading: Reading
     reason: str
+    assurance: Assurance | None = None
 
 
 class NodeStatus(Value, frozen=True):
@@ -317,6 +341,7 @@ class NodeStatus(Value, frozen=True):
     ukeys: tuple[KeyStatus, ...]
     problem: str
     reported_at: Time | None
+    abandoned_readers: Count = 0
 
 
 class UsageStatus(Value, frozen=True):

@@ -98,9 +98,11 @@ def resume(ledger: Ledger, dark: timedelta) -> Ledger:
 
 
 def _overdue(key: InsertedKey, now: Time) -> InsertedKey:
-    """A key that was not read by its deadline is faulty."""
+    """A key that was not read by its deadline is faulty, and so is one that did not prove itself again by its own."""
     if key.reading is Reading.PENDING and key.read_by is not None and now >= key.read_by:
         return InsertedKey(key.key_id, Reading.FAULTY, "it did not answer in time")
+    if key.prove_by is not None and now >= key.prove_by:
+        return InsertedKey(key.key_id, Reading.FAULTY, "it did not prove itself to the node that leads now")
     return key
 
 

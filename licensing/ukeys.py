@@ -5,15 +5,16 @@ A pure translation of a status. The state of the USB key is one for the whole si
 
 from __future__ import annotations
 
-from licensing.model import KeyState, Ledger, Reading, Status, Value
+from licensing.model import Assurance, KeyState, Ledger, Reading, Status, Value
 
 
 class UKey(Value, frozen=True):
-    """One key: `status` is Ready, Missing, Fault or Abnormal."""
+    """One key: `status` is Ready, Missing, Fault or Abnormal; `assurance` is None while it is not read."""
 
     management_node_uuid: str
     key_id: str
     status: str
+    assurance: Assurance | None
 
 
 class UKeyReading(UKey, frozen=True):
@@ -30,7 +31,7 @@ def ukeys(status: Status, ledger: Ledger | None) -> tuple[UKeyReading, ...]:
     """
     word = _word(status.key_state)
     inserted = tuple(
-        UKeyReading(node.management_node_uuid, key.key_id, word, key.reading, key.reason)
+        UKeyReading(node.management_node_uuid, key.key_id, word, key.assurance, key.reading, key.reason)
         for node in status.nodes
         for key in node.ukeys
     )
@@ -41,7 +42,7 @@ def _missing(status: Status, ledger: Ledger, inserted: set[str]) -> tuple[UKeyRe
     if status.key_state is not KeyState.MISSING:
         return ()
     return tuple(
-        UKeyReading(history.node, history.key_id, _word(KeyState.MISSING), None, status.key_state_reason)
+        UKeyReading(history.node, history.key_id, _word(KeyState.MISSING), None, None, status.key_state_reason)
         for history in ledger.keys
         if history.key_id == ledger.in_use and history.key_id not in inserted
     )

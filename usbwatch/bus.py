@@ -10,31 +10,28 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Literal, Protocol
+from typing import Protocol
 
-from licensing.model import KeyBinding, Name, Reading, SignedLicence, Time, Value
-from usbwatch.messages import NONCE_SIZE
-
-Assurance = Literal["proven", "copyable"]
+from licensing.model import Assurance, Challenge, Name, Reading, Time, Value
 
 
 class Seen(Value, frozen=True, omit_defaults=True):
     """One key in this node, as far as it has been read.
 
     `key_id` is the key's own; a key that has not told it (still being read, or unreadable) is named after
-    where it is plugged in: `port 1-2`. `licence_file`, `nonce` and `proof` are the evidence, for others to
-    judge again. `assurance` is `proven` only when the licence names a device key and this very key proved
-    that it holds it; else a copy of the key could not be told from it. `read_by` is there exactly while
-    `reading` is PENDING.
+    where it is plugged in: `port 1-2`. `licence_file`, `challenge` and `proof` are the evidence, for others to
+    judge again; there is a challenge exactly when there is a proof. `assurance` is `proven` only when the
+    licence names a device key and this very key proved that it holds it; else a copy of the key could not be
+    told from it. It is None unless the reading is OK. `read_by` is there exactly while `reading` is PENDING.
     """
 
     key_id: Name
     reading: Reading
     reason: str = ""
     licence_file: bytes | None = None
-    nonce: bytes | None = None
+    challenge: Challenge | None = None
     proof: bytes | None = None
-    assurance: Assurance = "copyable"
+    assurance: Assurance | None = None
     read_by: Time | None = None
 
 
@@ -53,18 +50,23 @@ class Judgement(Protocol):
         """Why, for the operator; empty when all is well."""
 
     @property
-    def signed(self) -> SignedLicence | None:
-        """The licence on the key, when its signature was verified."""
+    def assurance(self) -> Assurance | None:
+        """What that is worth; None unless the reading is OK."""
 
 
-Judge = Callable[[str, bytes, bytes | None, bytes | None], Judgement]
-"""Called with key_id, blob, nonce, proof; pure."""
+Judge = Callable[[str, bytes, Challenge | None, bytes | None], Judgement]
+"""Called with key_id, blob, challenge, proof; pure."""
 
-NonceSource = Callable[[], bytes]
+Challenger = Callable[[], Challenge]
+"""Makes a challenge that was never used."""
 
 
 class Bus(Protocol):
     """The USB bus of one node."""
+
+    @property
+    def abandoned(self) -> int:
+        """How many processes that read a key could not be ended since the bus was opened; each holds a dead key."""
 
     def watch(self) -> AsyncIterator[KeySet]:
         """Yield the current set at once, then the whole set again after each change, in order of key id.
@@ -76,35 +78,31 @@ class Bus(Protocol):
     async def reread(self) -> None:
         """Read every key again and return when that is done; until then a key keeps its former reading."""
 
+    async def prove_again(self) -> None:
+        """Do the same with those keys alone that gave a proof: its challenge is out of date."""
+
     async def close(self) -> None:
         """Stop watching; nothing is left running."""
 
 
-def fresh_nonce() -> bytes:
-    """Return a nonce that nobody can foresee."""
-    return secrets.token_bytes(NONCE_SIZE)
+def challenger(site_id: str, epoch: int = 0, index: int = 0) -> Challenger:
+    """Return what challenges keys for this site on the strength of that published answer; 0 and 0: of none."""
+    return lambda: Challenge(site_id, epoch, index, secrets.token_bytes(32))
 
 
-def judged(judge: Judge, key_id: str, blob: bytes, nonce: bytes | None, proof: bytes | None) -> Seen:
+def judged(judge: Judge, key_id: str, blob: bytes, challenge: Challenge, proof: bytes | None) -> Seen:
     """Return the key as the judge sees it, together with the evidence."""
-    verdict = judge(key_id, blob, nonce, proof)
+    asked = None if proof is None else challenge
+    verdict = judge(key_id, blob, asked, proof)
     return Seen(
         key_id=key_id,
         reading=verdict.reading,
         reason=verdict.reason,
         licence_file=blob,
-        nonce=nonce,
+        challenge=asked,
         proof=proof,
-        assurance=_assurance(verdict, proof),
+        assurance=verdict.assurance,
     )
-
-
-def _assurance(verdict: Judgement, proof: bytes | None) -> Assurance:
-    if verdict.reading is not Reading.OK or verdict.signed is None or proof is None:
-        return "copyable"
-    binding = verdict.signed.licence.binding
-    proven = isinstance(binding, KeyBinding) and binding.device_public_key is not None
-    return "proven" if proven else "copyable"
 
 
 def key_set(keys: Iterable[Seen]) -> KeySet:

@@ -4,19 +4,24 @@ A driver knows one kind of licence hardware. It runs inside a worker process tha
 so it may block, but must keep to its deadline where it can. Nothing here assumes that a key is reached
 through pyusb: a driver may as well speak to a maker's library or to a daemon.
 
-A new driver: a module with a function `open_key(device, deadline)` and one line in `DRIVERS`.
+A new driver: a module with a function `open_key(device, deadline)` and one entry in `DRIVERS`.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from usbwatch.device import Device
 
+Ids = tuple[int, int]
+"""A USB vendor id and product id."""
+
+_IDS_TEXT = re.compile(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})")
 _SANE_ID = re.compile(r"[!-~]{1,64}")
 
 
@@ -93,29 +98,74 @@ class OpenFunction(Protocol):
 
 @dataclass(frozen=True)
 class Driver:
-    """One kind of key: the devices it claims, as (vendor id, product id), and the module that drives them.
+    """One kind of key: its name, the devices it claims, and the module that drives them.
 
     The module is named, not imported: only a worker needs it.
     """
 
     name: str
-    claims: frozenset[tuple[int, int]]
+    claims: frozenset[Ids]
     module: str
 
 
-DRIVERS: tuple[Driver, ...] = (
-    Driver(
-        name="vendor-key",
-        # A place-holder under pid.codes' vendor id, until the hardware is given a product id of its own.
-        claims=frozenset({(0x1209, 0xA1A1)}),
-        module="usbwatch.vendor_key",
-    ),
+_VENDOR_KEY = Driver(
+    name="vendor-key",
+    # A place-holder under pid.codes' vendor id, until the hardware is given a product id of its own.
+    claims=frozenset({(0x1209, 0xA1A1)}),
+    module="usbwatch.vendor_key",
 )
+# Claims nothing by itself: which sticks hold a licence is a setting, and no other stick is ever opened.
+_MASS_STORAGE = Driver(name="mass-storage", claims=frozenset(), module="usbwatch.mass_storage")
+
+DRIVERS: tuple[Driver, ...] = (_VENDOR_KEY, _MASS_STORAGE)
 
 
-def driver_for(device: Device, drivers: tuple[Driver, ...] = DRIVERS) -> Driver | None:
+def parse_ids(text: str) -> Ids:
+    """Return the ids that "0781:5567" names: vendor and product in hexadecimal, four digits each.
+
+    Raises:
+        ValueError: the text is anything else.
+    """
+    match = _IDS_TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} does not name a kind of USB device: write it as lsusb does, as 0781:5567.")
+    return int(match[1], 16), int(match[2], 16)
+
+
+def drivers_with(stick_ids: Iterable[Ids]) -> tuple[Driver, ...]:
+    """Return the drivers when USB sticks of these kinds hold licences.
+
+    Raises:
+        ValueError: such a device is a key of another kind.
+    """
+    sticks = frozenset(stick_ids)
+    for vendor, product in sorted(sticks & claims_of(DRIVERS)):
+        raise ValueError(f"{vendor:04x}:{product:04x} is not a USB stick but a licence key: do not list it as a stick.")
+    return tuple(
+        replace(driver, claims=driver.claims | sticks) if driver is _MASS_STORAGE else driver for driver in DRIVERS
+    )
+
+
+def claims_of(drivers: Iterable[Driver]) -> frozenset[Ids]:
+    """Return what these drivers claim; no other device is ever opened."""
+    return frozenset().union(*(driver.claims for driver in drivers))
+
+
+def driver_for(device: Device, drivers: Iterable[Driver] = DRIVERS) -> Driver | None:
     """Return the driver that claims this device; None means: not ours, never open it."""
     return next((driver for driver in drivers if (device.vendor, device.product) in driver.claims), None)
+
+
+def driver_named(name: str, drivers: Iterable[Driver] = DRIVERS) -> Driver:
+    """Return the driver of this name.
+
+    Raises:
+        KeyFault: there is none.
+    """
+    for driver in drivers:
+        if driver.name == name:
+            return driver
+    raise KeyFault(f"There is no driver {name!r} for USB keys: the agent and its reader differ in version. Restart it.")
 
 
 def sane_id(key_id: str) -> str:

@@ -10,7 +10,6 @@ from msgspec import Struct
 from usbwatch.device import Device
 
 LICENCE_LIMIT = 64 * 1024
-NONCE_SIZE = 32
 ANSWER_LIMIT = 128 * 1024  # of one line: a licence of the largest size in base64, and room
 
 
@@ -18,12 +17,13 @@ class Message(Struct, frozen=True, forbid_unknown_fields=True, tag_field="messag
     """Base of all messages."""
 
 
-# --- to the worker; `seconds` is the time it may take, from its start ------------------------------------------------
+# --- to the worker; `driver` names the one to use, `seconds` is the time it may take from now ------------------------
 
 
 class ReadKey(Message, frozen=True, tag="read"):
     """Read the key and let it prove itself."""
 
+    driver: str
     device: Device
     nonce: bytes
     seconds: float
@@ -32,6 +32,7 @@ class ReadKey(Message, frozen=True, tag="read"):
 class DescribeKey(Message, frozen=True, tag="describe"):
     """Ask the key what it is and how full."""
 
+    driver: str
     device: Device
     seconds: float
 
@@ -39,6 +40,7 @@ class DescribeKey(Message, frozen=True, tag="describe"):
 class WriteKey(Message, frozen=True, tag="write"):
     """Load the licence file onto the key, if it is still the one that is meant, and read it back."""
 
+    driver: str
     device: Device
     key_id: str
     licence_file: bytes

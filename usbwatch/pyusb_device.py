@@ -28,6 +28,7 @@ _PAUSE = 0.05  # seconds
 _LIBUSB = "libusb-1.0.so.0"
 _GET_DESCRIPTOR, _STRING, _ENGLISH = 6, 3, 0x0409
 _BULK = 2
+_CLASS_REQUEST_TO_INTERFACE = 0x21
 
 _ERRORS = {
     errno.EACCES: "There is no permission to open the USB key: install the udev rule.",
@@ -39,11 +40,20 @@ _ERRORS = {
 }
 
 
+class TransferFault(KeyFault):
+    """A transfer failed or brought nonsense: the conversation with the device has lost its thread."""
+
+
+class Stalled(TransferFault):
+    """The device refused this transfer; the endpoint has been made usable again."""
+
+
 class UsbDevice:
     """An open device whose interface for bulk transfers has been claimed."""
 
-    def __init__(self, device: Any, bulk_in: int, bulk_out: int) -> None:
+    def __init__(self, device: Any, interface: int, bulk_in: int, bulk_out: int) -> None:
         self._device = device
+        self._interface = interface
         self._bulk_in = bulk_in
         self._bulk_out = bulk_out
 
@@ -67,13 +77,29 @@ class UsbDevice:
         with _errors_in_words(), self._halt_cleared(self._bulk_out):
             sent = self._device.write(self._bulk_out, data, limit)
         if sent != len(data):
-            raise KeyFault("The USB key took only a part of what was sent to it. Re-insert it.")
+            raise TransferFault("The USB key took only a part of what was sent to it. Re-insert it.")
 
     def receive(self, size: int, deadline: Deadline, at_most_ms: int = _TRANSFER_MS) -> bytes:
-        """Receive one bulk transfer of up to `size` bytes, which must be a multiple of the packet size."""
+        """Receive one bulk transfer of up to `size` bytes; it ends early with the first packet that is not full.
+
+        A device that sends more than `size` makes it fail, so a protocol that does not settle the size beforehand
+        asks for a multiple of the packet size.
+        """
         limit = deadline.milliseconds(at_most_ms)
         with _errors_in_words(), self._halt_cleared(self._bulk_in):
             return bytes(self._device.read(self._bulk_in, size, limit))
+
+    def class_request(self, request: int, deadline: Deadline) -> None:
+        """Send the interface a control request of its class, without data."""
+        limit = deadline.milliseconds(_TRANSFER_MS)
+        with _errors_in_words():
+            self._device.ctrl_transfer(_CLASS_REQUEST_TO_INTERFACE, request, 0, self._interface, None, limit)
+
+    def clear_halts(self) -> None:
+        """Make both endpoints usable again, whatever happened to them."""
+        with _errors_in_words():
+            for endpoint in (self._bulk_in, self._bulk_out):
+                self._device.clear_halt(endpoint)
 
     @contextmanager
     def _halt_cleared(self, endpoint: int) -> Iterator[None]:
@@ -102,7 +128,7 @@ def opened(device: Device, interface_class: tuple[int, int, int], deadline: Dead
             interface = _configured_interface(found, interface_class)
             _claim(found, interface.bInterfaceNumber)
         bulk_in, bulk_out = (_bulk_endpoint(interface, way) for way in (usb.util.ENDPOINT_IN, usb.util.ENDPOINT_OUT))
-        yield UsbDevice(found, bulk_in, bulk_out)
+        yield UsbDevice(found, interface.bInterfaceNumber, bulk_in, bulk_out)
     finally:
         usb.util.dispose_resources(found)
 
@@ -203,4 +229,5 @@ def _errors_in_words() -> Iterator[None]:
     except usb.core.USBError as error:
         if error.errno == errno.ENODEV:
             raise KeyGone from error
-        raise KeyFault(_ERRORS.get(error.errno or 0, f"The USB key cannot be read ({error}). Re-insert it.")) from error
+        fault = Stalled if error.errno == errno.EPIPE else TransferFault
+        raise fault(_ERRORS.get(error.errno or 0, f"The USB key cannot be read ({error}). Re-insert it.")) from error

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from asyncinotify import Inotify, Mask
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from licensing.genuine import proof_message
-from licensing.model import Reading
-from usbwatch.bus import Judge, KeySet, NonceSource, Seen, fresh_nonce, judged, key_set
+from licensing.genuine import nonce_of, proof_message
+from licensing.model import Challenge, Reading
+from usbwatch.bus import Challenger, Judge, KeySet, Seen, judged, key_set
 from usbwatch.latest import Latest
 from usbwatch.simulated_key import (
     SimulatedKey,
@@ -39,14 +39,19 @@ _SETTLE = 0.02  # seconds in which a burst of changes becomes one new set
 class SimulatedBus:
     """The keys in one directory; it is created when it is not there."""
 
-    def __init__(self, directory: Path, judge: Judge, new_nonce: NonceSource = fresh_nonce) -> None:
+    def __init__(self, directory: Path, judge: Judge, new_challenge: Challenger) -> None:
         self._directory = directory
         self._judge = judge
-        self._new_nonce = new_nonce
+        self._new_challenge = new_challenge
         self._latest = Latest()
         self._known: dict[str, tuple[bytes, Seen]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def abandoned(self) -> int:
+        """None: a file is read without any process."""
+        return 0
 
     async def watch(self) -> AsyncIterator[KeySet]:
         """Yield the current set at once, then the whole set after each change."""
@@ -56,8 +61,12 @@ class SimulatedBus:
             yield keys
 
     async def reread(self) -> None:
-        """Read every key again, with a new nonce, and return when that is done."""
+        """Read every key again, with a new challenge, and return when that is done."""
         await self._round(forget=frozenset(self._known))
+
+    async def prove_again(self) -> None:
+        """Do the same with those keys alone that gave a proof."""
+        await self._round(forget=frozenset(name for name, (_, seen) in self._known.items() if seen.proof))
 
     async def close(self) -> None:
         """Stop watching the directory."""
@@ -102,15 +111,15 @@ class SimulatedBus:
             return Seen(key_id=id_from_name(name), reading=Reading.FAULTY, reason=key)
         if key.broken:
             return Seen(key_id=key.key_id, reading=Reading.FAULTY, reason="the key does not answer")
-        nonce, proof = self._prove(key)
-        return judged(self._judge, key.key_id, key.licence_file, nonce, proof)
+        challenge = self._new_challenge()
+        return judged(self._judge, key.key_id, key.licence_file, challenge, _proof(key, challenge))
 
-    def _prove(self, key: SimulatedKey) -> tuple[bytes | None, bytes | None]:
-        if key.device_private_key is None:
-            return None, None
-        nonce = self._new_nonce()
-        device = Ed25519PrivateKey.from_private_bytes(key.device_private_key)
-        return nonce, device.sign(proof_message(key.key_id, nonce))
+
+def _proof(key: SimulatedKey, challenge: Challenge) -> bytes | None:
+    if key.device_private_key is None:
+        return None
+    device = Ed25519PrivateKey.from_private_bytes(key.device_private_key)
+    return device.sign(proof_message(key.key_id, nonce_of(challenge)))
 
 
 async def _directory_gone(inotify: Inotify) -> bool:

@@ -12,7 +12,7 @@ import datetime as dt
 from msgspec import Struct
 from msgspec.structs import replace
 
-from licensing.model import Reading
+from licensing.model import Challenge, Reading
 from usbwatch.bus import Judge, Seen, judged
 from usbwatch.device import Device
 from usbwatch.messages import Contents, Failed, Outcome
@@ -29,6 +29,11 @@ class Slot(Struct, frozen=True):
     seen: Seen | None
     failures: int = 0
     final: bool = False
+
+    @property
+    def proved(self) -> bool:
+        """Whether the key gave a proof when it was read last."""
+        return self.seen is not None and self.seen.proof is not None
 
 
 def unread(device: Device, read_by: dt.datetime) -> Slot:
@@ -50,11 +55,11 @@ def identified(slot: Slot, key_id: str) -> Slot:
     return replace(slot, seen=replace(slot.seen, key_id=key_id))
 
 
-def finished(slot: Slot, outcome: Outcome, nonce: bytes, judge: Judge) -> Slot:
+def finished(slot: Slot, outcome: Outcome, challenge: Challenge, judge: Judge) -> Slot:
     """Return the slot after a reading."""
     match outcome:
         case Contents(key_id, blob, proof):
-            return Slot(slot.device, judged(judge, key_id, blob, nonce, proof), final=True)
+            return Slot(slot.device, judged(judge, key_id, blob, challenge, proof), final=True)
         case Failed(reason, stuck):
             key_id = slot.seen.key_id if slot.seen else slot.device.place
             faulty = Seen(key_id=key_id, reading=Reading.FAULTY, reason=reason)

@@ -10,20 +10,25 @@ from itertools import pairwise
 class UsbTimings:
     """How long the bus waits for what.
 
-    `settle`: no event for so long ends a burst of them, at the latest after `burst`. `reconcile`: look again
-    even without an event. `retries`: pauses before a key that could not be read is tried again, at the next
-    look after that; the last one repeats.
+    A burst of events is over when none has come for `settle` times their number, `quiet` at most, and in any case
+    after `burst`. `patience`: how long a set of keys is held back for a few readings that are about to end.
+    `reconcile`: look again even without an event. `retries`: pauses before a key that could not be read is tried
+    again, at the next look after that; the last one repeats.
     """
 
-    settle: float = 0.05
-    burst: float = 0.5
+    settle: float = 0.02
+    quiet: float = 0.25
+    burst: float = 2.0
+    patience: float = 0.25
     reconcile: float = 3.0
     retries: tuple[float, ...] = (1.0, 2.0, 5.0, 15.0, 60.0)
 
     def __post_init__(self) -> None:
+        if not 0 < self.settle <= self.quiet <= self.burst:
+            raise ValueError("USB timings need 0 < settle <= quiet <= burst")
         ordered = all(earlier <= later for earlier, later in pairwise(self.retries))
-        if not (0 < self.settle <= self.burst and self.reconcile > 0 and self.retries and ordered):
-            raise ValueError("USB timings need 0 < settle <= burst, reconcile > 0 and retries that do not shrink")
+        if not (self.patience >= 0 and self.reconcile > 0 and self.retries and ordered):
+            raise ValueError("USB timings need patience >= 0, reconcile > 0 and retries that do not shrink")
 
     def retry_pause(self, failures: int) -> float:
         """Return the pause after that many failures in a row."""

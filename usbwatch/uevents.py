@@ -15,6 +15,13 @@ import pyudev
 
 logger = logging.getLogger(__name__)
 
+LOST = 100
+"""As how many events those count whose number is not known, because there were too many."""
+
+
+Ring = Callable[[int], None]
+"""Is called with the number of events that have just come."""
+
 
 def kernel_monitor() -> pyudev.Monitor:
     """Open a socket on which the kernel tells of USB devices; OSError or ImportError where it cannot."""
@@ -25,10 +32,8 @@ def kernel_monitor() -> pyudev.Monitor:
 
 
 @contextmanager
-def kernel_uevents(
-    ring: Callable[[], None], open_monitor: Callable[[], pyudev.Monitor] = kernel_monitor
-) -> Iterator[None]:
-    """Call `ring` in the running loop on each USB event, until the context is left; without netlink, never."""
+def kernel_uevents(ring: Ring, open_monitor: Callable[[], pyudev.Monitor] = kernel_monitor) -> Iterator[None]:
+    """Call `ring` in the running loop when USB events come, until the context is left; without netlink, never."""
     try:
         monitor = open_monitor()
     except (OSError, ImportError) as error:  # ImportError: no libudev
@@ -43,10 +48,12 @@ def kernel_uevents(
         loop.remove_reader(monitor.fileno())
 
 
-def _drain(monitor: pyudev.Monitor, ring: Callable[[], None]) -> None:
+def _drain(monitor: pyudev.Monitor, ring: Ring) -> None:
+    events = 0
     try:
         while monitor.poll(timeout=0) is not None:
-            pass
+            events += 1
     except OSError as error:  # the queue overflowed: a reason more to look
         logger.info("hot-plug events were lost: %s", error)
-    ring()
+        events += LOST
+    ring(events)

@@ -18,19 +18,27 @@ bytes:
 A host that was killed may leave an answer behind, so the next one skips answers whose tag it did not choose.
 A new command cancels the one before it.
 
-    command      body                            body of the answer 1 describe   none
-    size u32, capacity u32, flags u8, device public key (32 bytes) 2 read       offset u32, count u32
-    exactly those bytes of the licence file 3 prove      nonce (32 bytes)                Ed25519 signature (64
-    bytes) 4 write      offset u32, data                none; the data is kept aside 5 commit     size u32,
-    SHA-256 (32 bytes)    none
+    command      body                    body of the answer
+    1 describe   none                    size u32, capacity u32, flags u8, device public key (32 bytes)
+    2 read       offset u32, count u32   exactly those bytes of the licence file
+    3 prove      nonce (32 bytes)        Ed25519 signature (64 bytes)
+    4 write      offset u32, data        none; the data is kept aside
+    5 commit     size u32, SHA-256       none
 
 `size` is 0 for a key that holds no licence, `capacity` at most 65536. Flag 1: the key can prove itself;
 without it the public key is all zero. What `prove` signs is the concatenation of three parts, each preceded
 by its length as a big-endian u64: the text "twinkey usb key proof 1", the serial number, the nonce. `commit`
 replaces the licence file by the first `size` bytes written since the last commit, all or nothing even when
-the power fails, and only if the digest fits. Nothing else is writable. Statuses: 0 done, 1 unknown command, 2
-bad body, 3 storage failed, 4 digest does not fit, 5 cannot prove itself. A key may take up to 1 second for an
-answer, up to 5 for `write` and `commit`.
+the power fails, and only if the digest (32 bytes) fits. Nothing else is writable. A key may take up to 1 second
+for an answer, up to 5 for `write` and `commit`.
+
+    status
+    0        done
+    1        unknown command
+    2        bad body
+    3        storage failed
+    4        the digest does not fit
+    5        cannot prove itself
 """
 
 from __future__ import annotations

@@ -1,21 +1,34 @@
 """The worker: a process that does one thing with one key and ends. `python -m usbwatch.worker`.
 
-Reading a USB device can block in the kernel for minutes, so the agent never does it itself; it starts this
-process and kills it when the time is up. Starting must be quick: no asyncio here, and no driver but the one
-that is needed.
+Reading a USB device can block in the kernel for minutes, so the agent never does it itself; it lets this
+process do it and kills it when the time is up. Starting must be quick: no asyncio here. A worker that has its
+request at once loads the one driver that it needs; one that is started in advance loads all drivers, so that
+they are there when the request comes. Knows nothing of how a driver reaches its keys.
 """
 
 from __future__ import annotations
 
 import importlib
+import select
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import cast
 
 from usbwatch.device import Device
-from usbwatch.driver import Deadline, KeyFault, KeyGone, OpenFunction, OpenKey, WritableKey, driver_for, sane_id
+from usbwatch.driver import (
+    DRIVERS,
+    Deadline,
+    Driver,
+    KeyFault,
+    KeyGone,
+    OpenFunction,
+    OpenKey,
+    WritableKey,
+    driver_named,
+    sane_id,
+)
 from usbwatch.messages import (
     LICENCE_LIMIT,
     Answer,
@@ -25,6 +38,7 @@ from usbwatch.messages import (
     Failed,
     Gone,
     Identified,
+    Outcome,
     ReadKey,
     Request,
     WriteKey,
@@ -36,21 +50,32 @@ from usbwatch.messages import (
 _GRACE = 1.0  # seconds after which the worker ends itself, should nobody be left to kill it
 
 
-def open_with_driver(device: Device, deadline: Deadline) -> AbstractContextManager[OpenKey]:
-    """Open the key with the driver that claims its device; KeyFault when none does."""
-    driver = driver_for(device)
-    if driver is None:
-        raise KeyFault(f"No driver claims {device.vendor:04x}:{device.product:04x}.")
-    open_key = cast("OpenFunction", importlib.import_module(driver.module).open_key)
-    return open_key(device, deadline)
+def open_function(driver: Driver) -> OpenFunction:
+    """Load the driver's module and return what opens a key."""
+    return cast("OpenFunction", importlib.import_module(driver.module).open_key)
 
 
-def answers(request: Request, open_key: OpenFunction = open_with_driver) -> Iterator[Answer]:
-    """Carry out the request; the last answer is always an outcome."""
+def open_with(name: str, drivers: tuple[Driver, ...] = DRIVERS) -> OpenFunction:
+    """Return what opens a key with the driver of this name; KeyFault, when it is called, if there is none."""
+
+    def open_key(device: Device, deadline: Deadline) -> AbstractContextManager[OpenKey]:
+        return open_function(driver_named(name, drivers))(device, deadline)
+
+    return open_key
+
+
+def answers(request: Request, open_key: OpenFunction) -> Iterator[Answer]:
+    """Carry out the request; the last answer is always an outcome.
+
+    The outcome comes when the key has been let go: whoever hears it may read the key again.
+    """
     deadline = Deadline.after(request.seconds)
     try:
         with open_key(request.device, deadline) as key:
-            yield from _carry_out(request, key, deadline)
+            key_id = sane_id(key.key_id(deadline))
+            yield Identified(key_id)
+            outcome = _carry_out(request, key, key_id, deadline)
+        yield outcome
     except KeyGone:
         yield Gone()
     except KeyFault as fault:
@@ -59,16 +84,14 @@ def answers(request: Request, open_key: OpenFunction = open_with_driver) -> Iter
         yield Failed(f"The driver of this USB key failed ({error!r}): report this to the vendor.")
 
 
-def _carry_out(request: Request, key: OpenKey, deadline: Deadline) -> Iterator[Answer]:
-    key_id = sane_id(key.key_id(deadline))
-    yield Identified(key_id)
+def _carry_out(request: Request, key: OpenKey, key_id: str, deadline: Deadline) -> Outcome:
     match request:
         case ReadKey():
-            yield _read(request, key, key_id, deadline)
+            return _read(request, key, key_id, deadline)
         case DescribeKey():
-            yield _describe(key, key_id, deadline)
+            return _describe(key, key_id, deadline)
         case WriteKey():
-            yield _write(request, key, key_id, deadline)
+            return _write(request, key, key_id, deadline)
 
 
 def _read(request: ReadKey, key: OpenKey, key_id: str, deadline: Deadline) -> Contents:
@@ -99,13 +122,29 @@ def _writable(key: OpenKey) -> WritableKey:
     return key
 
 
-def main() -> None:
-    """Read one request from stdin, write the answers to stdout."""
-    request = decode_request(sys.stdin.buffer.read())
+def main(drivers: tuple[Driver, ...] = DRIVERS) -> None:
+    """Read one request from stdin, write the answers to stdout; without a request, end."""
+    if not _request_waits():
+        _load(drivers)
+    line = sys.stdin.buffer.read()
+    if not line:
+        return
+    request = decode_request(line)
     signal.setitimer(signal.ITIMER_REAL, request.seconds + _GRACE)  # the default action of SIGALRM ends us
-    for answer in answers(request):
+    for answer in answers(request, open_with(request.driver, drivers)):
         sys.stdout.buffer.write(encode(answer) + b"\n")
         sys.stdout.buffer.flush()
+
+
+def _request_waits() -> bool:
+    readable, _, _ = select.select([sys.stdin], [], [], 0)
+    return bool(readable)
+
+
+def _load(drivers: tuple[Driver, ...]) -> None:
+    for driver in drivers:
+        with suppress(Exception):  # is told when a key needs it
+            open_function(driver)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A coverage-guided fuzzer for everything that reads bytes from outside: `make fuzz`, or with other seconds.
 
-It starts from good uploads, request codes and licence files. A crash, a hang (5 s) or more than 512 MiB ends it with
-the input that did it; otherwise its last lines say how many inputs it tried.
+It starts from good uploads, request codes, licence files and a USB stick. A crash, a hang (5 s) or more than 512 MiB
+ends it with the input that did it; otherwise its last lines say how many inputs it tried.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["licensing", "cluster.values"]):
+with atheris.instrument_imports(include=["licensing", "cluster.values", "usbwatch.stick_layout"]):
     from cluster.report import Report
     from cluster.values import BadValue, decode_value
     from licensing.archive import UploadRefused, pack, read_upload
@@ -27,9 +27,14 @@ with atheris.instrument_imports(include=["licensing", "cluster.values"]):
     from licensing.request_code import BadRequestCode, RequestCode, parse, render
     from tests.unit.licensing.archives import ONE, TWO
     from tests.unit.licensing.signing import KEYRING, KID, VENDOR
+    from tests.usbmodel.gpt import resealed, with_table
+    from usbwatch.stick_layout import PARTITION_TYPE, BadLayout, Extent, Geometry, read_licence, writes
 
-REFUSALS = (UploadRefused, LicenceRefused, KeyringInvalid, BadRequestCode, BadValue)
+REFUSALS = (UploadRefused, LicenceRefused, KeyringInvalid, BadRequestCode, BadValue, BadLayout)
 LARGEST = 4096
+BLOCK = 512
+PARTITION = Extent(3, 7)
+"""Where the licence lies on a stick of the largest size, behind a table of four entries."""
 
 
 def read_everything(data: bytes) -> None:
@@ -41,10 +46,33 @@ def read_everything(data: bytes) -> None:
         lambda: parse(data.decode("utf-8", "replace")),
         lambda: decode_value("ledger", data, Ledger),
         lambda: decode_value("report", data, Report),
+        lambda: read_stick(data),
+        lambda: read_stick(resealed(data.ljust(LARGEST, b"\0"), BLOCK)),
     )
     for reader in readers:
         with contextlib.suppress(*REFUSALS):
             reader()
+
+
+def read_stick(disk: bytes) -> bytes:
+    """Read the licence on a stick; nothing beyond its end is ever asked for."""
+    geometry = Geometry(len(disk) // BLOCK, BLOCK)
+
+    def read(first: int, count: int) -> bytes:
+        assert 0 <= first < first + count <= geometry.blocks
+        return disk[first * BLOCK : (first + count) * BLOCK]
+
+    return read_licence(read, geometry, LARGEST)
+
+
+def stick() -> bytes:
+    """Return a small stick with something on it."""
+    partitions = [(PARTITION_TYPE, PARTITION.first, PARTITION.last)]
+    disk = bytearray(resealed(with_table(bytes(LARGEST), BLOCK, partitions, count=4), BLOCK))
+    for block, data in writes(b"licence", PARTITION, BLOCK):
+        disk[block * BLOCK : block * BLOCK + len(data)] = data
+    assert read_stick(bytes(disk)) == b"licence"
+    return bytes(disk)
 
 
 def seeds(folder: Path) -> None:
@@ -63,6 +91,7 @@ def seeds(folder: Path) -> None:
         render_keyring(KEYRING),
         render(RequestCode("site-1", ("node-a", "node-b"), "n-1", 1)).encode(),
         ONE.data.split(b"\n")[2],
+        stick(),
     )
     for number, data in enumerate(good):
         (folder / str(number)).write_bytes(data)

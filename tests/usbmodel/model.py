@@ -34,6 +34,7 @@ class DeviceModel:
 
     def __init__(self, vendor: int, product: int, serial: str, interface: tuple[int, int, int] = (3, 1, 1)) -> None:
         self.vendor, self.product, self.serial = vendor, product, serial
+        self.fault = ""
         endpoints = b"".join(struct.pack("<BBBBHB", 7, 5, ep, 2, _PACKET, 0) for ep in (BULK_IN, BULK_OUT))
         body = struct.pack("<9B", 9, 4, 0, 0, 2, *interface, 0) + endpoints
         self.configuration = struct.pack("<BBHBBBBB", 9, 2, 9 + len(body), 1, 1, 0, 0x80, 50) + body
@@ -46,6 +47,9 @@ class DeviceModel:
         if request == _GET_DESCRIPTOR and request_type & _TO_HOST:
             return self._descriptor(value >> 8, value & 0xFF)[:length]
         return b""  # set configuration, set interface, clear feature: done
+
+    def clear_halt(self, endpoint: int) -> None:
+        """Let an endpoint be used again that this device has halted; it halts none."""
 
     def bulk_out(self, data: bytes) -> None:  # noqa: ARG002 - this device takes nothing
         """Take what the host sends."""
@@ -74,7 +78,6 @@ class KeyModel(DeviceModel):
     def __init__(self, serial: str, licence: bytes, private_key: bytes | None, ids: tuple[int, int]) -> None:
         super().__init__(*ids, serial, interface=(0xFF, 0x4C, 0x01))
         self.licence = licence
-        self.fault = ""
         self._private = Ed25519PrivateKey.from_private_bytes(private_key) if private_key else None
         self._answer = b""
         self._written = bytearray()

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from tests.usbmodel.model import DeviceModel, KeyModel
+from tests.usbmodel.stick_model import StickModel
 from tests.usbmodel.usbfs import PluggedModel, new_testbed
 
 
@@ -26,6 +28,12 @@ class Server:
         private = base64.b64decode(private_key) or None
         self._plug(name, KeyModel(serial, base64.b64decode(licence), private, (ids[0], ids[1])), **port)
 
+    def plug_stick(
+        self, name: str, serial: str, disk: str, ids: list[int], block_size: int, fault: str, **port: Any
+    ) -> None:
+        """Plug a USB stick in that has the bytes of the file `disk` on it."""
+        self._plug(name, StickModel(serial, Path(disk).read_bytes(), (ids[0], ids[1]), block_size), fault, **port)
+
     def plug_other(self, name: str, ids: list[int], serial: str, **port: Any) -> None:
         """Plug some other device in."""
         self._plug(name, DeviceModel(ids[0], ids[1], serial), **port)
@@ -35,8 +43,8 @@ class Server:
         self._plugged.pop(name).unplug()
 
     def fault(self, name: str, fault: str) -> None:
-        """Give a key a fault, or none."""
-        self._key(name).fault = fault
+        """Give a device a fault, or none."""
+        self._plugged[name].model.fault = fault
 
     def state(self, name: str) -> dict[str, int]:
         """Tell how a device has been used."""
@@ -47,9 +55,14 @@ class Server:
         """Tell what is on a key."""
         return base64.b64encode(self._key(name).licence).decode()
 
+    def stick(self, name: str) -> dict[str, int]:
+        """Tell what a stick was asked for."""
+        model = self._plugged[name].model
+        assert isinstance(model, StickModel)
+        return {"reads": model.reads, "resets": model.resets}
+
     def _plug(self, name: str, model: DeviceModel, fault: str = "", **port: Any) -> None:
-        if isinstance(model, KeyModel):
-            model.fault = fault
+        model.fault = fault
         self._plugged[name] = PluggedModel(self.testbed, model, **port)
 
     def _key(self, name: str) -> KeyModel:

@@ -22,6 +22,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"  # the one that has GObject introspection
 KEY_IDS = (0x1209, 0xA1A1)
 KEYBOARD = (0x046D, 0xC31C)
 STICK = (0x0781, 0x5567)
+_LAST_ADDRESS = 127
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,35 @@ class UmockBus:
             **self._place(port, driver),
         )
 
+    def plug_stick(
+        self,
+        port: str,
+        serial: str,
+        disk_bytes: bytes,
+        fault: str = "",
+        driver: str = "usb-storage",
+        *,
+        block_size: int = 512,
+        block_device: str = "",
+    ) -> None:
+        """Plug in a USB stick with these bytes on it; `fault` is one of `stick_model.STICK_FAULTS`.
+
+        `block_device` is the number (`8:0`) of the disk that the kernel has made of it, if any.
+        """
+        disk = self.directory / f"{port}.disk"
+        disk.write_bytes(disk_bytes)
+        place = {"block_device": block_device, **self._place(port, driver)}
+        self._order(
+            "plug_stick",
+            name=port,
+            serial=serial,
+            disk=str(disk),
+            ids=STICK,
+            block_size=block_size,
+            fault=fault,
+            **place,
+        )
+
     def plug_other(self, port: str, ids: tuple[int, int], serial: str, driver: str = "") -> None:
         """Plug in a device that is no licence key."""
         self._order("plug_other", name=port, ids=ids, serial=serial, **self._place(port, driver))
@@ -66,7 +96,7 @@ class UmockBus:
         self._order("unplug", name=port)
 
     def fault(self, port: str, fault: str) -> None:
-        """Give the key in this port a fault (see `model.FAULTS`), or none."""
+        """Give the device in this port a fault (see `model.FAULTS` and `stick_model.STICK_FAULTS`), or none."""
         self._order("fault", name=port, fault=fault)
 
     def touched(self, port: str) -> int:
@@ -80,6 +110,14 @@ class UmockBus:
     def licence(self, port: str) -> bytes:
         """Return what is on the key in this port."""
         return base64.b64decode(self._order("licence", name=port))
+
+    def stick_reads(self, port: str) -> int:
+        """Count the READ commands that the stick in this port was given."""
+        return int(self._order("stick", name=port)["reads"])
+
+    def stick_resets(self, port: str) -> int:
+        """Count the resets of the mass storage class that the stick in this port was given."""
+        return int(self._order("stick", name=port)["resets"])
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which a process, and all its children, see this bus."""
@@ -96,7 +134,7 @@ class UmockBus:
         return process
 
     def _place(self, port: str, driver: str) -> dict[str, Any]:
-        self._address += 1  # as the kernel does: never the same address again
+        self._address = self._address % _LAST_ADDRESS + 1  # as the kernel does: the same one again only after all others
         return {"sysname": port, "bus": int(port.partition("-")[0]), "address": self._address, "driver": driver}
 
     def _order(self, action: str, **arguments: Any) -> Any:

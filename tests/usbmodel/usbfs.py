@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import struct
 import threading
+from pathlib import Path
 from typing import Any
 
-from tests.usbmodel.model import DeviceModel, KeyModel, NoAnswer, Stall
+from tests.usbmodel.model import DeviceModel, NoAnswer, Stall
 
 import gi  # isort: skip
 
@@ -20,8 +21,8 @@ from gi.repository import UMockdev  # noqa: E402 - the version comes first
 CLAIM_INTERFACE = 0x8004550F
 GET_CAPABILITIES, GET_SPEED, GET_DRIVER, DISCONNECT = 0x8004551A, 0x551F, 0x41045508, 0xC0105512
 SUBMIT_URB, DISCARD_URB, REAP_URB, REAP_URB_NOW = 0x8038550A, 0x550B, 0x4008550C, 0x4008550D
-DISCONNECT_CLAIM = 0x8108551B
-SIMPLY_DONE = {0x80045510, 0x5514, 0x80045515, 0x80045503, 0x80085504, 0x80045505}  # release, reset, clear halt, set …
+DISCONNECT_CLAIM, CLEAR_HALT = 0x8108551B, 0x80045515
+SIMPLY_DONE = {0x80045510, 0x5514, 0x80045503, 0x80085504, 0x80045505}  # release, reset, old clear halt, set …
 
 _URB = struct.Struct("<BBxxiI4xQiiiiiIQ")  # struct usbdevfs_urb on 64 bits
 _STATUS_AT, _LENGTH_AT, _BUFFER_AT = 4, 28, 16
@@ -38,7 +39,16 @@ def new_testbed() -> Any:
 class PluggedModel:
     """A model in a port. `touched` counts ioctls, `waiting` transfers that the device has not answered."""
 
-    def __init__(self, testbed: Any, model: DeviceModel, sysname: str, bus: int, address: int, driver: str) -> None:
+    def __init__(
+        self,
+        testbed: Any,
+        model: DeviceModel,
+        sysname: str,
+        bus: int,
+        address: int,
+        driver: str,
+        block_device: str = "",
+    ) -> None:
         self.model = model
         self.touched = 0
         self._testbed = testbed
@@ -52,7 +62,14 @@ class PluggedModel:
         self._handler = UMockdev.IoctlBase()
         self._handler.connect("handle-ioctl", self._on_ioctl)
         testbed.attach_ioctl(f"/dev/bus/usb/{bus:03d}/{address:03d}", self._handler)
-        testbed.add_from_string(_description(model, self._syspath.removeprefix("/sys"), bus, address))  # tells "add"
+        path = self._syspath.removeprefix("/sys")
+        testbed.add_from_string(_description(model, path, bus, address))  # tells "add"
+        self._disk = f"{self._syspath}/{sysname}:1.0/host0/target0:0:0/0:0:0:0/block/disk" if block_device else ""
+        self._number = Path(testbed.get_root_dir(), "sys/dev/block", block_device)
+        if self._disk:
+            testbed.add_from_string(_disk_description(self._disk.removeprefix("/sys"), block_device))
+            self._number.parent.mkdir(parents=True, exist_ok=True)
+            self._number.symlink_to(f"../..{self._disk.removeprefix('/sys')}")  # the test bed does not make this one
 
     @property
     def waiting(self) -> int:
@@ -67,6 +84,9 @@ class PluggedModel:
             self._flying.clear()
             for client in self._stuck:
                 client.complete(-1, errno.ENODEV)
+        if self._disk:
+            self._number.unlink()
+            self._testbed.remove_device(self._disk)
         self._testbed.uevent(self._syspath, "remove")
         self._testbed.remove_device(self._syspath)
 
@@ -80,7 +100,7 @@ class PluggedModel:
 
     def _ioctl(self, client: Any, request: int) -> tuple[int, int] | None:
         """Return (result, errno), or None when the call is never to return."""
-        if isinstance(self.model, KeyModel) and self.model.fault == "stuck" and request == CLAIM_INTERFACE:
+        if self.model.fault == "stuck" and request == CLAIM_INTERFACE:
             self._stuck.append(client)
             return None
         if request in {REAP_URB, REAP_URB_NOW}:
@@ -104,6 +124,8 @@ class PluggedModel:
             return -1, errno.EBUSY
         elif request in {DISCONNECT, DISCONNECT_CLAIM}:
             self._driver = ""
+        elif request == CLEAR_HALT:
+            self.model.clear_halt(*struct.unpack("<I", bytes(client.get_arg().resolve(0, 4).retrieve())))
         elif request not in SIMPLY_DONE and request != CLAIM_INTERFACE:
             return -1, errno.ENOTTY
         return 0, 0
@@ -180,9 +202,20 @@ def _description(model: DeviceModel, path: str, bus: int, address: int) -> str:
         "devnum": address,
         "bConfigurationValue": 1,
         "speed": 480,
+        "serial": model.serial.encode("unicode_escape").decode(),
+        "product": "Licence key",
     }
     lines = [f"P: {path}", f"N: {node}"]
     lines += [f"E: {name}={value}" for name, value in properties.items()]
     lines += [f"A: {name}={value}\\n" for name, value in attributes.items()]
     lines += [f"H: descriptors={(model.device + model.configuration).hex().upper()}", "", ""]
     return "\n".join(lines)
+
+
+def _disk_description(path: str, number: str) -> str:
+    """Return the disk that the kernel makes of a stick, in umockdev's language."""
+    major, minor = number.split(":")
+    lines = [f"P: {path}", "E: SUBSYSTEM=block", "E: DEVTYPE=disk", f"E: MAJOR={major}", f"E: MINOR={minor}"]
+    attributes = {"dev": number, "ro": 0, "size": 16384, "queue/logical_block_size": 512, "diskseq": 7}
+    lines += [f"A: {name}={value}\\n" for name, value in attributes.items()]
+    return "\n".join([*lines, "", ""])

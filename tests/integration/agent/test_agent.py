@@ -58,14 +58,14 @@ async def test_keys_and_the_virtual_ip_are_reported_as_they_come_and_go(agent: A
 
 
 async def test_a_hangup_reads_all_keys_again(agent: AgentProcess) -> None:
-    """SIGHUP challenges every key anew, which shows as a new nonce in the report."""
+    """SIGHUP challenges every key anew, which shows in the report."""
     plug(agent.bus, licensed_key("K1"))
     first = await eventually(lambda: agent.sees("K1"))
     agent.signal(signal.SIGHUP)
 
     async def challenged_again() -> bool:
         report = await agent.sees("K1")
-        return bool(first and report) and report.keys[0].nonce != first.keys[0].nonce
+        return bool(first and report) and report.keys[0].challenge != first.keys[0].challenge
 
     await eventually(challenged_again)
 

@@ -12,6 +12,7 @@ from cluster.report import Report, Reread
 from cluster.values import decode_value, encode_value
 from licensing.envelope import open_licence
 from licensing.keyring import parse_keyring
+from licensing.model import Challenge
 from tests.integration.site.vendor import Vendor, refused
 from tests.site import KEYS, Answer, LiveSite
 from tests.waiting import eventually_sync
@@ -31,9 +32,9 @@ def report(site: LiveSite, label: str) -> Report:
     return decode_value(key, site.read(key).value, Report)
 
 
-def nonces(site: LiveSite, label: str) -> list[bytes | None]:
+def challenges(site: LiveSite, label: str) -> list[Challenge | None]:
     """Return what the keys of a node signed last."""
-    return [key.nonce for key in report(site, label).keys]
+    return [key.challenge for key in report(site, label).keys]
 
 
 def test_the_keys_of_all_nodes_are_read_again(site: LiveSite) -> None:
@@ -46,7 +47,7 @@ def test_the_keys_of_all_nodes_are_read_again(site: LiveSite) -> None:
     body = json.loads(answer.body)
     assert body["inventory"]["keyId"] == "K1"
     assert body["licences"] == ["K1"]
-    assert nonces(site, "a") != [key.nonce for key in before["a"].keys]
+    assert challenges(site, "a") != [key.challenge for key in before["a"].keys]
     assert all(report(site, label).reread != before[label].reread for label in site.nodes)
 
 

@@ -20,7 +20,7 @@ from cluster.timings import Timings
 from cluster.values import decode_value
 from licensing.model import Reading
 from tests.waiting import eventually
-from usbwatch.bus import KeySet, Seen
+from usbwatch.bus import KeySet, Seen, challenger
 
 KEYS = Keys("site-1")
 NODE = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -31,7 +31,7 @@ NOON = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
 
 def key(key_id: str, size: int = 3) -> Seen:
     """Return a key that reads well."""
-    return Seen(key_id=key_id, reading=Reading.OK, licence_file=b"x" * size, nonce=b"n", proof=b"p")
+    return Seen(key_id=key_id, reading=Reading.OK, licence_file=b"x" * size, challenge=challenger("s")(), proof=b"p")
 
 
 class Watched(MemoryStore):

@@ -28,6 +28,7 @@ class FakeBus:
 
     def __init__(self) -> None:
         self.keys: KeySet = (BEFORE,)
+        self.abandoned = 0
         self.rereads = 0
 
     async def watch(self) -> AsyncIterator[KeySet]:
@@ -39,6 +40,9 @@ class FakeBus:
         """Read again."""
         self.rereads += 1
         self.keys = (AFTER,)
+
+    async def prove_again(self) -> None:
+        """Nothing to prove."""
 
     async def close(self) -> None:
         """Nothing to close."""

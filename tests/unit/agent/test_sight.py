@@ -22,6 +22,7 @@ class FakeBus:
     """A bus that tells what it is fed."""
 
     def __init__(self) -> None:
+        self.abandoned = 0
         self.feed: asyncio.Queue[tuple[Seen, ...] | Exception] = asyncio.Queue()
 
     async def watch(self) -> AsyncIterator[tuple[Seen, ...]]:
@@ -34,6 +35,9 @@ class FakeBus:
 
     async def reread(self) -> None:
         """Nothing to read again."""
+
+    async def prove_again(self) -> None:
+        """Nothing to prove."""
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -37,7 +37,7 @@ STATUS: dict[str, Any] = {
             "reachable": True,
             "visibility": "live",
             "vip": True,
-            "ukeys": [{"keyId": "K1", "reading": "ok", "reason": ""}],
+            "ukeys": [{"keyId": "K1", "reading": "ok", "reason": "", "assurance": "proven"}],
             "problem": "",
         },
         {

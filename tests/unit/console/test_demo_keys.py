@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from console.demo_keys import VendorDesk, keyring_of, pem_of
 from console.demo_orders import Cannot, checked_name
-from licensing.genuine import judge_key, proof_message
+from licensing.genuine import judge_key, nonce_of, proof_message
 from licensing.keyring import parse_keyring
 from licensing.model import Edition, Quota, Reading
+from usbwatch.bus import challenger
 
 NOW = dt.datetime(2026, 5, 1, 12, 30, 15, 250, tzinfo=dt.UTC)
 VENDOR = Ed25519PrivateKey.generate()
@@ -31,9 +32,9 @@ def test_any_name_makes_a_genuine_key(desk: VendorDesk, name: str) -> None:
     """The key proves itself with its device key, and its licence is what the demo promises."""
     key = desk.key(name)
     assert key.device_private_key is not None
-    nonce = bytes(32)
+    challenge = challenger("demo")()
     device = Ed25519PrivateKey.from_private_bytes(key.device_private_key)
-    verdict = judge(name, key.licence_file, nonce, device.sign(proof_message(name, nonce)))
+    verdict = judge(name, key.licence_file, challenge, device.sign(proof_message(name, nonce_of(challenge))))
     assert (verdict.reading, verdict.reason) == (Reading.OK, "")
     assert verdict.signed is not None
     licence = verdict.signed.licence

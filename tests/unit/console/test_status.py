@@ -56,7 +56,7 @@ async def test_the_table_says_everything_at_once() -> None:
         "Normal (Ready)  One USB key is inserted and works.",
         "2026-05-03 00:00 UTC  23 hours left",
         "key-missing",
-        "reachable  leader; virtual IP; keys: K1 (ok)",
+        "reachable  leader; virtual IP; keys: K1 (ok, proven)",
         "not reachable  no USB key; It stopped reporting.",
         "4 of 10 hosts",
         "2026-05-02 00:00:00 UTC, 3 s ago",

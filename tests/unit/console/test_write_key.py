@@ -1,4 +1,4 @@
-"""`twinkey issuer write-key` with simulated keys."""
+"""`twinkey issuer write-key` with simulated keys, and what it refuses to take for a USB stick."""
 
 from __future__ import annotations
 
@@ -95,10 +95,26 @@ def test_a_site_licence_is_refused(tmp_path: Path, key_file: Path, vendor: Vendo
     assert (result.exit_code, "bound to a site" in result.output) == (1, True)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--simulated", "x", "--usb", "K1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--simulated", "x", "--usb", "K1"], ["--stick", "x", "--usb", "K1"], ["--stick", "x", "--simulated", "x"]],
+    ids=["none", "simulated-usb", "stick-usb", "stick-simulated"],
+)
 def test_one_key_must_be_named(tmp_path: Path, vendor: Vendor, arguments: list[str]) -> None:
-    """Neither and both are errors of usage."""
+    """None and two are errors of usage."""
     assert run(tmp_path, vendor.licence_file("K1"), *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("kind", ["file", "missing", "folder", "terminal"])
+def test_what_is_no_stick_is_left_alone(tmp_path: Path, vendor: Vendor, kind: str) -> None:
+    """Whatever else is named by mistake, the answer is one sentence and nothing is written."""
+    image = tmp_path / "file"
+    image.write_bytes(b"my diary")
+    place = {"file": image, "missing": tmp_path / "missing", "folder": tmp_path, "terminal": Path("/dev/null")}[kind]
+    result = run(tmp_path, vendor.licence_file("K1", proving=False), "--stick", str(place), "--yes")
+    assert (result.exit_code, result.output.startswith(f"Error: {place}")) == (1, True)
+    assert "Name the stick's device" in result.output
+    assert image.read_bytes() == b"my diary"
 
 
 def test_what_is_no_licence_is_refused(tmp_path: Path, key_file: Path) -> None:

@@ -21,7 +21,8 @@ from coordinator.cycle import Office, Plan, plan
 from coordinator.facts import FactReader, Facts
 from coordinator.published import Leader, Published
 from licensing.envelope import open_licence, seal
-from licensing.model import KeyBinding, KeyHistory, Licence, Reading, SignedLicence, Site, Time
+from licensing.genuine import nonce_of, proof_message
+from licensing.model import Challenge, KeyBinding, KeyHistory, Licence, Reading, SignedLicence, Site, Time
 from licensing.policy import Policy
 from tests.unit.licensing.signing import KEYRING, KID, VENDOR, day, licence, private_key, public_key
 
@@ -38,7 +39,7 @@ DAY = dt.timedelta(days=1)
 SITE_VALUE = encode_value(Site(SITE, (A, B), TRIAL_START))
 DEVICE = private_key(7)
 DEVICE_PUBLIC = public_key(7)
-NONCE = bytes(range(32))
+CHALLENGE = Challenge(SITE, 5, 0, bytes(range(32)))
 
 
 class Hands:
@@ -92,6 +93,13 @@ def good_key(key_id: str = "K1") -> ReportedKey:
     return ReportedKey(key_id, Reading.OK, licence_file=sealed(key_id))
 
 
+def proving_key(challenge: Challenge = CHALLENGE) -> ReportedKey:
+    """Return a key whose licence names a device key, with its proof for this challenge."""
+    file = seal(licence(binding=KeyBinding("K1", DEVICE_PUBLIC)), KID, VENDOR)
+    proof = DEVICE.sign(proof_message("K1", nonce_of(challenge)))
+    return ReportedKey("K1", Reading.OK, licence_file=file, challenge=challenge, proof=proof)
+
+
 def report(node: str, *keys: ReportedKey, **changes: Any) -> Report:
     """Return a node's report."""
     whole = Report(
@@ -128,9 +136,9 @@ def facts_of(view: View) -> Facts:
     return FactReader(KEYS, KEYRING).read(view)
 
 
-def office(epoch: int = 5, index: int = 0) -> Office:
+def office(epoch: int = 5, index: int = 0, since: Time = NOW) -> Office:
     """Return node a's office in one term."""
-    return Office(KEYS, ME, epoch, index, KEYRING)
+    return Office(KEYS, ME, epoch, index, since, KEYRING)
 
 
 def planned(view: View, now: Time = NOW, term: Office | None = None, policy: Policy = POLICY) -> Plan:

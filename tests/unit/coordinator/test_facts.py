@@ -10,19 +10,17 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cluster.report import ReportedKey
 from cluster.values import LARGEST, encode_value
 from coordinator.facts import MOST_KEYS, FactReader
 from coordinator.published import Clock, Published
 from licensing.envelope import seal
-from licensing.genuine import proof_message
-from licensing.model import KeyBinding, Ledger, Reading, SignedLicence, Site, Usage, Visibility
+from licensing.model import Ledger, Reading, SignedLicence, Site, Usage, Visibility
 from tests.unit.coordinator.stored import (
-    DEVICE,
-    DEVICE_PUBLIC,
+    CHALLENGE,
     KEYS,
-    NONCE,
     NOW,
     SITE,
     TRIAL_START,
@@ -34,6 +32,7 @@ from tests.unit.coordinator.stored import (
     good_key,
     history,
     office,
+    proving_key,
     publish,
     published_in,
     sealed,
@@ -228,20 +227,20 @@ def test_usage_is_part_of_what_the_law_sees() -> None:
 
 # --- an agent's word -----------------------------------------------------------------------------------------------
 
-PROVABLE = seal(licence(binding=KeyBinding("K1", DEVICE_PUBLIC)), KID, VENDOR)
-PROOF = DEVICE.sign(proof_message("K1", NONCE))
+PROVEN = proving_key()
+PROOF = PROVEN.proof or b""
 
 
 @pytest.mark.parametrize(
     ("key", "reading"),
     [
         (good_key(), Reading.OK),
-        (ReportedKey("K1", Reading.OK, licence_file=PROVABLE, nonce=NONCE, proof=PROOF), Reading.OK),
-        (ReportedKey("K1", Reading.OK, licence_file=PROVABLE), Reading.NOT_GENUINE),
-        (ReportedKey("K1", Reading.OK, licence_file=PROVABLE, assurance="proven"), Reading.NOT_GENUINE),
-        (ReportedKey("K1", Reading.OK, licence_file=PROVABLE, nonce=b"short", proof=PROOF), Reading.NOT_GENUINE),
-        (ReportedKey("K1", Reading.OK, licence_file=PROVABLE, nonce=NONCE, proof=PROOF[:-1]), Reading.NOT_GENUINE),
-        (ReportedKey("K1", Reading.OK, licence_file=PROVABLE, nonce=bytes(32), proof=PROOF), Reading.NOT_GENUINE),
+        (PROVEN, Reading.OK),
+        (replace(PROVEN, challenge=None, proof=None), Reading.NOT_GENUINE),
+        (replace(PROVEN, challenge=None, proof=None, assurance="proven"), Reading.NOT_GENUINE),
+        (replace(PROVEN, proof=PROOF[:-1]), Reading.NOT_GENUINE),
+        (replace(PROVEN, challenge=replace(CHALLENGE, random=bytes(32))), Reading.NOT_GENUINE),
+        (proving_key(replace(CHALLENGE, site_id="another-site")), Reading.NOT_GENUINE),
         (ReportedKey("K2", Reading.OK, licence_file=sealed("K1")), Reading.NOT_GENUINE),
         (ReportedKey("K1", Reading.OK, licence_file=seal(licence(binding=AT_SITE), KID, VENDOR)), Reading.NOT_GENUINE),
         (ReportedKey("K1", Reading.OK, licence_file=seal(licence(), KID, private_key(9))), Reading.FAULTY),
@@ -256,9 +255,9 @@ PROOF = DEVICE.sign(proof_message("K1", NONCE))
         "proven",
         "no proof",
         "proof by word of mouth",
-        "short nonce",
         "cut proof",
-        "proof of another nonce",
+        "proof of another challenge",
+        "challenge of another site",
         "another key's licence",
         "a site's licence",
         "not the vendor's",
@@ -276,6 +275,7 @@ def test_an_agents_word_counts_for_nothing(key: ReportedKey, reading: Reading) -
     assert (view.visibility, judged.reading) == (Visibility.LIVE, reading)
     assert (judged.licence is not None) == (reading is Reading.OK)
     assert bool(judged.reason) == (reading in (Reading.FAULTY, Reading.NOT_GENUINE))
+    assert judged.proved == (CHALLENGE if key is PROVEN else None)
 
 
 def test_what_a_hostile_node_says_stays_small() -> None:

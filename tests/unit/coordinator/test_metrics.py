@@ -51,6 +51,8 @@ PROMISED = {
     "twinkey_usage": {"unit"},
     "twinkey_ukey_state": {"state"},
     "twinkey_node_ukeys": {"node"},
+    "twinkey_node_copyable_ukeys": {"node"},
+    "twinkey_node_abandoned_readers": {"node"},
     "twinkey_node_report_timestamp_seconds": {"node"},
     "twinkey_vip_holder": {"node"},
     "twinkey_leader": {"node"},
@@ -115,7 +117,8 @@ RICH = publish(
                 licence_file=sealed(quota=Quota(hosts=10, cpu_cores=64), service_expires=day("2026-03-10")),
             ),
             vip=True,
-        )
+        ),
+        KEYS.node(B): stored_report(B, abandoned_readers=3),
     }
 )
 PULLED = publish(RICH | {KEYS.node(A): stored_report(A)}, NOW + SECOND)
@@ -140,7 +143,8 @@ async def test_a_known_answer_gives_known_figures() -> None:
     assert of(samples, "buffer_expiration_timestamp_seconds") == {}
     assert of(samples, "quota") == {"hosts": 10, "cpuCores": 64}
     assert of(samples, "usage") == {"hosts": 12, "cpuCores": 64}
-    assert of(samples, "node_ukeys") == {A: 1, B: 0}
+    assert of(samples, "node_ukeys") == of(samples, "node_copyable_ukeys") == {A: 1, B: 0}
+    assert of(samples, "node_abandoned_readers") == {A: 0, B: 3}
     assert of(samples, "node_report_timestamp_seconds") == {A: NOW.timestamp(), B: NOW.timestamp()}
     assert of(samples, "vip_holder") == {A: 1, B: 0}
     assert of(samples, "leader") == {A: 1, B: 0}

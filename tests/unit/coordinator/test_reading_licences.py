@@ -90,7 +90,7 @@ ACTIONS = [
 async def test_the_keys_are_told_to_the_platforms_clients(client: Client, action: dict[str, object]) -> None:
     """Both names that clients use for the action are taken, with the tags that they add."""
     body = await body_of(await client.post("/zstack/v1/licenses/actions", json=action, headers=AUTH))
-    assert body["inventories"] == [{"managementNodeUuid": A, "keyId": "K1", "status": "Ready"}]
+    assert body["inventories"] == [{"managementNodeUuid": A, "keyId": "K1", "status": "Ready", "assurance": "copyable"}]
 
 
 async def test_the_keys_are_told_with_their_readings(site: Site, coordinator: Coordinator, client: Client) -> None:
@@ -99,7 +99,14 @@ async def test_the_keys_are_told_with_their_readings(site: Site, coordinator: Co
     await ready(coordinator, KeyState.ABNORMAL)
     body = await body_of(await client.get("/v1/licenses/ukeys", headers=AUTH))
     assert body["inventories"] == [
-        {"managementNodeUuid": node, "keyId": key, "status": "Abnormal", "reading": "ok", "reason": ""}
+        {
+            "managementNodeUuid": node,
+            "keyId": key,
+            "status": "Abnormal",
+            "assurance": "copyable",
+            "reading": "ok",
+            "reason": "",
+        }
         for node, key in ((A, "K1"), (B, "K2"))
     ]
     assert body["keyState"] == "Abnormal"

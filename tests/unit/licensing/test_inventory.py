@@ -21,7 +21,7 @@ UPLOADED = day("2026-02-03")
 API_FIELDS = """
 uuid user prodInfo cpuNum hostNum vmNum capacity licenseType quotaType expiredDate issuedDate uploadDate
 managementNodeUuid expired source platformId licenseRequest availableHostNum availableCpuNum availableVmNum usage
-edition serviceExpiredDate cpuCoreNum keyId
+edition serviceExpiredDate cpuCoreNum keyId assurance
 """
 
 
@@ -75,6 +75,7 @@ def test_a_request_key_licence_is_told_in_full() -> None:
         service_expired_date=None,
         cpu_core_num=64,
         key_id=None,
+        assurance=None,
     )
 
 
@@ -155,4 +156,4 @@ def test_a_key_that_is_being_read_is_not_there_yet() -> None:
     """The platform knows four words; a first key that has not been read is Missing, and its reading says why."""
     decision = Told().sees(DAY, live("a", reading("K1", START + DAY + 2 * SECOND)), live("b"))
     (key,) = ukeys(decision.status, decision.ledger)
-    assert key == UKeyReading("a", "K1", "Missing", Reading.PENDING, key.reason)
+    assert key == UKeyReading("a", "K1", "Missing", None, Reading.PENDING, key.reason)

@@ -11,9 +11,10 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licensing.genuine import proof_message
+from licensing.model import Challenge
 from tests.usbmodel.vendor import Vendor
 from tests.waiting import eventually
-from usbwatch.bus import Bus, Judge, KeySet
+from usbwatch.bus import Bus, Judge, KeySet, challenger
 from usbwatch.device import Device
 from usbwatch.messages import Contents, Failed, Outcome
 from usbwatch.real import UsbBus
@@ -21,9 +22,12 @@ from usbwatch.simulated import SimulatedBus
 from usbwatch.simulated_key import SUFFIX, SimulatedKey, write_key_file
 from usbwatch.sysfs import scan
 from usbwatch.timings import UsbTimings
+from usbwatch.uevents import Ring
+from usbwatch.worker_process import Identify
 
 IDS = (0x1209, 0xA1A1)
-QUICK = UsbTimings(settle=0.01, burst=0.1, reconcile=30.0, retries=(0.01,))
+EVENTS = 2  # of the kernel, when a device comes or goes
+QUICK = UsbTimings(settle=0.01, quiet=0.05, burst=0.1, patience=0.1, reconcile=30.0, retries=(0.01,))
 
 
 class Viewer:
@@ -43,10 +47,24 @@ class Viewer:
             self.sets.append(keys)
 
 
+class Challenges:
+    """Makes challenges and counts them: each reading takes one."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self._new = challenger("site")
+
+    def new(self) -> Challenge:
+        """Make one more."""
+        self.made += 1
+        return self._new()
+
+
 class Rig(Protocol):
     """A bus under test; `port` is any name, and each port holds one key."""
 
     bus: Bus
+    challenges: Challenges
 
     def plug(self, port: str, key: SimulatedKey) -> None:
         """Plug a key in."""
@@ -60,7 +78,8 @@ class SimulatedRig:
 
     def __init__(self, directory: Path, vendor: Vendor) -> None:
         self.directory = directory / "bus"
-        self.bus: SimulatedBus = SimulatedBus(self.directory, vendor.judge)
+        self.challenges = Challenges()
+        self.bus: SimulatedBus = SimulatedBus(self.directory, vendor.judge, self.challenges.new)
 
     def plug(self, port: str, key: SimulatedKey) -> None:
         """Put the key's file there."""
@@ -95,48 +114,26 @@ class SysfsTree:
         (self.root / sysname).rmdir()
 
 
-class UsbRig:
-    """The real bus on a sysfs that is a directory, with a reader that answers from memory.
+class MemoryReader:
+    """Answers from memory.
 
-    `reads` counts the readings of each port. A port in `held` is not answered until it is taken out of there.
+    `reads` counts the readings of each port. A port in `held` tells its id and is not answered until it is taken out
+    of there; one in `answers` is answered with that.
     """
 
-    def __init__(
-        self, directory: Path, vendor: Vendor, timings: UsbTimings = QUICK, judge: Judge | None = None
-    ) -> None:
-        self.tree = SysfsTree(directory / "devices")
+    abandoned = 0
+
+    def __init__(self) -> None:
         self.keys: dict[str, SimulatedKey] = {}
         self.reads: dict[str, int] = {}
         self.held: set[str] = set()
         self.answers: dict[str, Outcome] = {}
-        self.trouble: OSError | None = None
-        self.ring: Callable[[], None] = lambda: None
-        self.bus: UsbBus = UsbBus(
-            judge or vendor.judge, timings=timings, scan=self._scan, read=self._read, wakeups=self._wakeups
-        )
 
-    def plug(self, port: str, key: SimulatedKey) -> None:
-        """List the device and ring."""
-        self.keys[port] = key
-        self.tree.add(port)
-        self.ring()
+    def prepare(self) -> None:
+        """Need no preparation."""
 
-    def unplug(self, port: str) -> None:
-        """Take it off the list and ring."""
-        self.tree.remove(port)
-        self.ring()
-
-    def _scan(self) -> frozenset[Device]:
-        if self.trouble is not None:
-            raise self.trouble
-        return scan({IDS}, self.tree.root)
-
-    @contextmanager
-    def _wakeups(self, ring: Callable[[], None]) -> Iterator[None]:
-        self.ring = ring
-        yield
-
-    async def _read(self, device: Device, nonce: bytes, identified: Callable[[str], None]) -> Outcome:
+    async def read(self, device: Device, nonce: bytes, identified: Identify) -> Outcome:
+        """Read what is in this port."""
         port = device.sysname
         self.reads[port] = self.reads.get(port, 0) + 1
         key = self.keys[port]
@@ -144,6 +141,58 @@ class UsbRig:
             identified(key.key_id)
         await eventually(lambda: port not in self.held, within=60)
         return self.answers.get(port) or _outcome(key, nonce)
+
+    def longest(self, running: int) -> float:
+        """Take a second for each."""
+        return running + 1.0
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+
+class UsbRig:
+    """The real bus on a sysfs that is a directory, with a reader that answers from memory.
+
+    `plug` and `unplug` ring with `events`, as the kernel does for a device that it sets up or takes down.
+    """
+
+    def __init__(
+        self, directory: Path, vendor: Vendor, timings: UsbTimings = QUICK, judge: Judge | None = None
+    ) -> None:
+        self.tree = SysfsTree(directory / "devices")
+        self.challenges = Challenges()
+        self.reader = MemoryReader()
+        self.trouble: OSError | None = None
+        self.ring: Ring = lambda _: None
+        self.bus: UsbBus = UsbBus(
+            judge or vendor.judge,
+            self.challenges.new,
+            timings=timings,
+            scan=self._scan,
+            reader=self.reader,
+            wakeups=self._wakeups,
+        )
+
+    def plug(self, port: str, key: SimulatedKey) -> None:
+        """List the device and ring."""
+        self.reader.keys[port] = key
+        self.tree.add(port)
+        self.ring(EVENTS)
+
+    def unplug(self, port: str) -> None:
+        """Take it off the list and ring."""
+        self.tree.remove(port)
+        self.ring(EVENTS)
+
+    def _scan(self) -> frozenset[Device]:
+        if self.trouble is not None:
+            raise self.trouble
+        return scan({IDS}, self.tree.root)
+
+    @contextmanager
+    def _wakeups(self, ring: Ring) -> Iterator[None]:
+        self.ring = ring
+        yield
 
 
 def _outcome(key: SimulatedKey, nonce: bytes) -> Outcome:

@@ -33,7 +33,7 @@ async def test_a_genuine_key_comes_with_its_evidence(rig: Rig, vendor: Vendor) -
     (key,) = await viewer.until(all_ok)
     assert (key.key_id, key.assurance, key.read_by) == ("K1", "proven", None)
     assert key.licence_file is not None
-    assert vendor.judge(key.key_id, key.licence_file, key.nonce, key.proof).reading is Reading.OK
+    assert vendor.judge(key.key_id, key.licence_file, key.challenge, key.proof).reading is Reading.OK
 
 
 async def test_keys_that_are_in_already_are_found(rig: Rig, vendor: Vendor) -> None:
@@ -105,13 +105,38 @@ async def test_a_key_that_stays_is_not_read_again(rig: Rig, vendor: Vendor) -> N
 
 
 async def test_a_reread_challenges_every_key_anew(rig: Rig, vendor: Vendor) -> None:
-    """After a reread each key has signed another nonce, and was never shown as gone or pending."""
+    """After a reread each key has signed another challenge, and was never shown as gone or pending."""
     rig.plug("p1", genuine(vendor, "K1"))
     viewer = Viewer(rig.bus)
     (before,) = await viewer.until(all_ok)
     await rig.bus.reread()
     (after,) = await viewer.until(lambda keys: keys != (before,))
-    assert (after.reading, after.nonce != before.nonce) == (Reading.OK, True)
+    assert (after.reading, after.challenge != before.challenge) == (Reading.OK, True)
+
+
+async def test_proving_again_challenges_the_keys_that_proved_themselves(rig: Rig, vendor: Vendor) -> None:
+    """A key that gave a proof has signed another challenge afterwards, and was never shown as gone or pending."""
+    rig.plug("p1", genuine(vendor, "K1"))
+    viewer = Viewer(rig.bus)
+    (before,) = await viewer.until(all_ok)
+    seen = len(viewer.sets)
+    await rig.bus.prove_again()
+    (after,) = await viewer.until(lambda keys: keys != (before,))
+    assert after.challenge != before.challenge
+    assert all(all_ok(keys) for keys in viewer.sets[seen:])
+
+
+async def test_proving_again_leaves_a_key_without_a_proof_alone(rig: Rig, vendor: Vendor) -> None:
+    """A key that cannot prove itself is not read again when the other is."""
+    plain = SimulatedKey("K1", vendor.licence_file("K1", proving=False))
+    rig.plug("p1", plain)
+    rig.plug("p2", genuine(vendor, "K2"))
+    viewer = Viewer(rig.bus)
+    before = await viewer.until(lambda keys: len(keys) == 2 and all_ok(keys))
+    await rig.bus.prove_again()
+    after = await viewer.until(lambda keys: keys != before)
+    assert (after[0], after[1].challenge != before[1].challenge) == (before[0], True)
+    assert rig.challenges.made == 3
 
 
 async def test_a_reread_finds_what_nobody_announced(rig: Rig, vendor: Vendor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from licensing.model import Reading
 from tests.unit.usbwatch.rigs import QUICK, UsbRig, Viewer
 from tests.usbmodel.vendor import Vendor
 from tests.waiting import eventually
-from usbwatch.bus import KeySet
+from usbwatch.bus import KeySet, challenger
 from usbwatch.messages import Failed, Gone
 from usbwatch.real import UsbBus
 from usbwatch.simulated import SimulatedKey
@@ -24,6 +25,16 @@ def key(vendor: Vendor, key_id: str = "K1", *, broken: bool = False) -> Simulate
     return SimulatedKey(key_id, vendor.licence_file(key_id, proving=False), broken=broken)
 
 
+def proving(vendor: Vendor, key_id: str) -> SimulatedKey:
+    """Return a key that proves itself."""
+    return SimulatedKey(key_id, vendor.licence_file(key_id), device_private_key=vendor.device_key)
+
+
+def all_ok(count: int, keys: KeySet) -> bool:
+    """Tell whether there are so many keys and all have been read."""
+    return [seen.reading for seen in keys] == [Reading.OK] * count
+
+
 def only(reading: Reading, keys: KeySet) -> bool:
     """Tell whether there is one key, with that reading."""
     return [seen.reading for seen in keys] == [reading]
@@ -31,66 +42,66 @@ def only(reading: Reading, keys: KeySet) -> bool:
 
 async def test_a_key_is_pending_until_it_is_read(usb: UsbRig, vendor: Vendor) -> None:
     """A key shows at once, with its deadline, then under its own id, then with its reading."""
-    usb.held.add("1-1")
+    usb.reader.held.add("1-1")
     viewer = Viewer(usb.bus)
     usb.plug("1-1", key(vendor))
     (pending,) = await viewer.until(lambda keys: [seen.key_id for seen in keys] == ["K1"])
     assert pending.reading is Reading.PENDING
     assert pending.read_by is not None
     assert pending.read_by > dt.datetime.now(dt.UTC)
-    usb.held.clear()
+    usb.reader.held.clear()
     await viewer.until(lambda keys: only(Reading.OK, keys))
     assert viewer.sets[-1][0].read_by is None
 
 
 async def test_a_key_pulled_while_it_is_read_is_forgotten(usb: UsbRig, vendor: Vendor) -> None:
     """The reading of a key that is gone is stopped and its answer never shown."""
-    usb.held.add("1-1")
+    usb.reader.held.add("1-1")
     usb.plug("1-1", key(vendor))
     viewer = Viewer(usb.bus)
     await viewer.until(lambda keys: only(Reading.PENDING, keys))
     usb.unplug("1-1")
     await viewer.until(lambda keys: keys == ())
-    assert not usb.bus._readings
+    assert usb.bus._readings.running == 0
 
 
 async def test_a_key_that_says_it_is_gone_is_hidden(usb: UsbRig, vendor: Vendor) -> None:
     """A key that vanished for its reader is not shown as faulty; if it is there after all, it comes back."""
-    usb.answers["1-1"] = Gone()
+    usb.reader.answers["1-1"] = Gone()
     usb.plug("1-1", key(vendor))
     viewer = Viewer(usb.bus)
-    await eventually(lambda: usb.reads.get("1-1"))
+    await eventually(lambda: usb.reader.reads.get("1-1"))
     await viewer.until(lambda keys: keys == ())
-    usb.answers.clear()
-    usb.ring()
+    usb.reader.answers.clear()
+    usb.ring(1)
     await viewer.until(lambda keys: only(Reading.OK, keys))
 
 
 async def test_a_faulty_key_is_tried_again_and_keeps_its_id(usb: UsbRig, vendor: Vendor) -> None:
     """A key that could not be read recovers by itself."""
-    usb.held.add("1-1")
+    usb.reader.held.add("1-1")
     usb.plug("1-1", key(vendor, broken=True))
     viewer = Viewer(usb.bus)
     await viewer.until(lambda keys: only(Reading.PENDING, keys))
-    usb.held.clear()
+    usb.reader.held.clear()
     (faulty,) = await viewer.until(lambda keys: only(Reading.FAULTY, keys))
     assert faulty.key_id == "K1"
-    usb.keys["1-1"] = key(vendor)
-    usb.ring()
+    usb.reader.keys["1-1"] = key(vendor)
+    usb.ring(1)
     await viewer.until(lambda keys: only(Reading.OK, keys))
 
 
 async def test_a_key_stuck_in_the_kernel_is_not_tried_again(usb: UsbRig, vendor: Vendor) -> None:
     """Each further reading would leave one more process that cannot be killed; only a reread asks for that."""
-    usb.answers["1-1"] = Failed("stuck", stuck=True)
+    usb.reader.answers["1-1"] = Failed("stuck", stuck=True)
     usb.plug("1-1", key(vendor))
     viewer = Viewer(usb.bus)
     await viewer.until(lambda keys: only(Reading.FAULTY, keys))
     usb.plug("1-2", key(vendor, "K2"))
     await viewer.until(lambda keys: len(keys) == 2 and keys[0].reading is Reading.OK)
-    assert usb.reads["1-1"] == 1
+    assert usb.reader.reads["1-1"] == 1
     await usb.bus.reread()
-    assert usb.reads["1-1"] == 2
+    assert usb.reader.reads["1-1"] == 2
 
 
 async def test_a_judged_key_is_never_read_again_by_itself(usb: UsbRig, vendor: Vendor) -> None:
@@ -100,7 +111,7 @@ async def test_a_judged_key_is_never_read_again_by_itself(usb: UsbRig, vendor: V
     await viewer.until(lambda keys: only(Reading.FAULTY, keys))
     usb.plug("1-2", key(vendor, "K2"))
     await viewer.until(lambda keys: len(keys) == 2 and keys[1].reading is Reading.OK)
-    assert usb.reads == {"1-1": 1, "1-2": 1}
+    assert usb.reader.reads == {"1-1": 1, "1-2": 1}
 
 
 async def test_a_bus_that_cannot_be_scanned_keeps_its_keys(usb: UsbRig, vendor: Vendor) -> None:
@@ -116,29 +127,77 @@ async def test_a_bus_that_cannot_be_scanned_keeps_its_keys(usb: UsbRig, vendor: 
     assert () not in viewer.sets
 
 
-async def test_a_hub_that_is_reset_never_looks_empty(usb: UsbRig, vendor: Vendor) -> None:
-    """Keys that leave and come back in one burst are read again, and the set never shrinks meanwhile."""
-    ports = [f"1-{number}" for number in range(1, 5)]
+async def test_a_hub_that_is_reset_is_one_new_set(usb: UsbRig, vendor: Vendor) -> None:
+    """Keys that leave and come back in one burst prove themselves again, and that is told once."""
+    ports = [f"1-{number}" for number in range(1, 9)]
     for port in ports:
-        usb.plug(port, key(vendor, f"K{port}"))
+        usb.plug(port, proving(vendor, f"K{port}"))
     viewer = Viewer(usb.bus)
-    await viewer.until(lambda keys: [seen.reading for seen in keys] == [Reading.OK] * 4)
-    before = len(viewer.sets)
+    before = await viewer.until(lambda keys: all_ok(8, keys))
+    assert len(viewer.sets) == 1
     for port in ports:
         usb.unplug(port)
     for port in ports:
-        usb.plug(port, key(vendor, f"K{port}"))
-    await eventually(lambda: sum(usb.reads.values()) == 8)
-    await viewer.until(lambda keys: [seen.reading for seen in keys] == [Reading.OK] * 4)
-    assert {len(keys) for keys in viewer.sets[before:]} <= {4}
+        usb.plug(port, proving(vendor, f"K{port}"))
+    after = await viewer.until(lambda keys: keys != before)
+    assert all_ok(8, after)
+    assert len(viewer.sets) == 2
+
+
+async def test_a_healthy_key_is_one_new_set(usb: UsbRig, vendor: Vendor) -> None:
+    """A key that is read quickly is never shown as pending."""
+    viewer = Viewer(usb.bus)
+    await viewer.until(lambda keys: keys == ())
+    usb.plug("1-1", key(vendor))
+    await viewer.until(lambda keys: all_ok(1, keys))
+    assert len(viewer.sets) == 2
+
+
+async def test_a_key_with_a_loose_contact_is_no_news(usb: UsbRig, vendor: Vendor) -> None:
+    """A key that leaves and comes back in one burst is read again, and nothing is told if nothing has changed."""
+    usb.plug("1-1", key(vendor))
+    viewer = Viewer(usb.bus)
+    await viewer.until(lambda keys: all_ok(1, keys))
+    usb.unplug("1-1")
+    usb.plug("1-1", key(vendor))
+    await eventually(lambda: usb.reader.reads["1-1"] == 2)
+    usb.plug("1-2", key(vendor, "K2"))
+    await viewer.until(lambda keys: all_ok(2, keys))
+    assert len(viewer.sets) == 2
+
+
+async def test_a_key_that_goes_is_told_although_another_is_being_read(tmp_path: Path, vendor: Vendor) -> None:
+    """A removal does not wait until it is known what else there is."""
+    usb = UsbRig(tmp_path, vendor, replace(QUICK, patience=60.0))
+    usb.plug("1-1", key(vendor))
+    viewer = Viewer(usb.bus)
+    await viewer.until(lambda keys: all_ok(1, keys))
+    usb.reader.held.add("1-2")
+    usb.plug("1-2", key(vendor, "K2"))
+    await eventually(lambda: usb.reader.reads.get("1-2"))
+    usb.unplug("1-1")
+    await viewer.until(lambda keys: only(Reading.PENDING, keys))
+    assert len(viewer.sets) == 2
+    await usb.bus.close()
+
+
+async def test_a_slow_key_is_shown_as_pending_with_the_reading_of_the_others(usb: UsbRig, vendor: Vendor) -> None:
+    """When patience is at an end everything is told as it is."""
+    viewer = Viewer(usb.bus)
+    await viewer.until(lambda keys: keys == ())
+    usb.reader.held.add("1-1")
+    usb.plug("1-1", key(vendor, "K1"))
+    usb.plug("1-2", key(vendor, "K2"))
+    await viewer.until(lambda keys: [seen.reading for seen in keys] == [Reading.PENDING, Reading.OK])
+    assert len(viewer.sets) == 2
 
 
 async def test_a_key_is_found_without_any_event(tmp_path: Path, vendor: Vendor) -> None:
     """Events get lost, so the bus looks again by itself."""
-    rig = UsbRig(tmp_path, vendor, UsbTimings(settle=0.01, burst=0.01, reconcile=0.05))
+    rig = UsbRig(tmp_path, vendor, UsbTimings(settle=0.01, quiet=0.01, burst=0.01, reconcile=0.05))
     viewer = Viewer(rig.bus)
     await viewer.until(lambda keys: keys == ())
-    rig.ring = lambda: None
+    rig.ring = lambda _: None
     rig.plug("1-1", key(vendor))
     await viewer.until(lambda keys: only(Reading.OK, keys))
     await rig.bus.close()
@@ -156,28 +215,38 @@ async def test_a_judge_that_fails_makes_a_faulty_key(tmp_path: Path, vendor: Ven
 
 async def test_a_reread_in_the_middle_of_a_first_reading_leaves_one_reading(usb: UsbRig, vendor: Vendor) -> None:
     """A reading that runs when a reread is asked for is replaced, not doubled."""
-    usb.held.add("1-1")
+    usb.reader.held.add("1-1")
     usb.plug("1-1", key(vendor))
     viewer = Viewer(usb.bus)
     await viewer.until(lambda keys: only(Reading.PENDING, keys))
-    usb.held.clear()
+    usb.reader.held.clear()
     await usb.bus.reread()
     await viewer.until(lambda keys: only(Reading.OK, keys))
-    assert usb.reads["1-1"] == 2
+    assert usb.reader.reads["1-1"] == 2
 
 
 async def test_a_machine_without_usb_is_an_empty_bus(vendor: Vendor) -> None:
     """Where the kernel has no USB at all the bus runs and shows no key."""
-    bus = UsbBus(vendor.judge, scan=frozenset, timings=QUICK)
+    bus = UsbBus(vendor.judge, challenger("site"), scan=frozenset, timings=QUICK)
     viewer = Viewer(bus)
     assert await viewer.until(lambda _: True) == ()
     await bus.close()
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"settle": 0.0}, {"settle": 1.0}, {"reconcile": 0.0}, {"retries": ()}, {"retries": (2.0, 1.0)}]
+    "wrong",
+    [
+        {"settle": 0.0},
+        {"settle": 1.0},
+        {"quiet": 9.0},
+        {"patience": -1.0},
+        {"reconcile": 0.0},
+        {"retries": ()},
+        {"retries": (2.0, 1.0)},
+    ],
+    ids=["no-settle", "long-settle", "long-quiet", "patience", "reconcile", "no-retries", "shrinking"],
 )
 def test_timings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     """Contradictory timings are refused when they are made."""
-    with pytest.raises(ValueError, match="settle <= burst"):
+    with pytest.raises(ValueError, match="USB timings need"):
         UsbTimings(**wrong)  # type: ignore[arg-type]

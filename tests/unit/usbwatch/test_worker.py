@@ -13,7 +13,7 @@ import pytest
 
 from usbwatch import worker
 from usbwatch.device import Device
-from usbwatch.driver import Deadline, Description, KeyFault, KeyGone, sane_id
+from usbwatch.driver import DRIVERS, Deadline, Description, Driver, KeyFault, KeyGone, sane_id
 from usbwatch.messages import (
     Answer,
     Contents,
@@ -30,7 +30,7 @@ from usbwatch.messages import (
 from usbwatch.pyusb_device import wait_for_access
 
 DEVICE = Device("1-2", 1, 2, 0x1209, 0xA1A1)
-READ = ReadKey(DEVICE, bytes(32), 5.0)
+READ = ReadKey("any", DEVICE, bytes(32), 5.0)
 
 
 class ReadOnlyKey:
@@ -110,7 +110,7 @@ def test_a_key_that_changes_its_id_is_refused() -> None:
 
 def test_a_licence_is_written_and_read_back() -> None:
     """Writing is reported only when the licence was found on the key afterwards."""
-    request = WriteKey(DEVICE, "K1", b"new", 5.0)
+    request = WriteKey("any", DEVICE, "K1", b"new", 5.0)
     assert answers(request, ForgetfulKey())[-1] == Written()
 
 
@@ -118,31 +118,51 @@ def test_a_key_that_keeps_something_else_is_found_out() -> None:
     """A key that loses a byte fails the check."""
     key = ForgetfulKey()
     key.keeps = staticmethod(lambda blob: blob[:-1])
-    assert "something else" in str(answers(WriteKey(DEVICE, "K1", b"new", 5.0), key)[-1])
+    assert "something else" in str(answers(WriteKey("any", DEVICE, "K1", b"new", 5.0), key)[-1])
 
 
 def test_another_key_is_not_written() -> None:
     """A key that took the port meanwhile keeps its licence."""
     key = ForgetfulKey()
-    assert "nothing was written" in str(answers(WriteKey(DEVICE, "K9", b"new", 5.0), key)[-1])
+    assert "nothing was written" in str(answers(WriteKey("any", DEVICE, "K9", b"new", 5.0), key)[-1])
     assert key.blob == b"licence"
 
 
 def test_a_key_of_a_kind_that_cannot_be_written_says_so() -> None:
     """Not every kind of key has a way to be written."""
-    outcome = answers(WriteKey(DEVICE, "K1", b"new", 5.0), ReadOnlyKey())[-1]
+    outcome = answers(WriteKey("any", DEVICE, "K1", b"new", 5.0), ReadOnlyKey())[-1]
     assert "cannot be written" in str(outcome)
 
 
 def test_a_writable_key_describes_itself() -> None:
     """The vendor's desk learns how full a key is before it asks whether to overwrite."""
-    assert answers(DescribeKey(DEVICE, 5.0), ForgetfulKey())[-1] == Described("K1", 7, 100, None)
+    assert answers(DescribeKey("any", DEVICE, 5.0), ForgetfulKey())[-1] == Described("K1", 7, 100, None)
 
 
-def test_a_device_that_no_driver_claims_is_not_opened() -> None:
-    """The worker opens no device but those of the registry, whatever it is asked for."""
-    (outcome,) = worker.answers(ReadKey(Device("1-2", 1, 2, 0x046D, 0xC31C), bytes(32), 5.0))
-    assert outcome == Failed("No driver claims 046d:c31c.")
+def test_a_driver_that_does_not_exist_opens_nothing() -> None:
+    """The worker knows the drivers of the registry and no other, whatever it is asked for."""
+    (outcome,) = worker.answers(READ, worker.open_with("magic-wand"))
+    assert "no driver 'magic-wand'" in str(outcome)
+
+
+def test_a_driver_that_cannot_be_loaded_is_a_sentence() -> None:
+    """A driver whose module is missing fails its own keys only, and says what is missing."""
+    broken = Driver("broken", frozenset(), "usbwatch.nowhere")
+    (outcome,) = worker.answers(READ, worker.open_with("broken", (*DRIVERS, broken)))
+    assert "usbwatch.nowhere" in str(outcome)
+
+
+def test_the_outcome_comes_when_the_key_was_let_go() -> None:
+    """Whoever hears the outcome may open the key again at once."""
+    events: list[str] = []
+
+    @contextmanager
+    def opened(device: Device, deadline: Deadline) -> Iterator[ReadOnlyKey]:  # noqa: ARG001 - the interface
+        yield ReadOnlyKey()
+        events.append("let go")
+
+    events.extend(type(answer).__name__ for answer in worker.answers(READ, opened))
+    assert events == ["Identified", "let go", "Contents"]
 
 
 @pytest.mark.parametrize("key_id", ["LK-0001", "x", "~" * 64])

@@ -1,0 +1,73 @@
+"""`GET /v1/licenses/ukeys/removal`: what pulling out a USB key now would bring.
+
+Every node works it out by itself from what is stored, with the law; nothing is changed by asking. The key is named in
+the query and not in the path, because a key may call itself `..` or have a slash in its id.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import Meta
+
+from coordinator.answers import Told, shown, state, told
+from coordinator.calls import SERVICES, Call, Parameter, as_json
+from coordinator.errors import ApiError, bad_parameter
+from licensing.model import Ledger, Site
+from licensing.preview import NotInserted, RemovalPreview, preview_removal
+
+LONGEST_ID = 256
+KeyId = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
+
+
+class RemovalAnswer(Told, frozen=True, kw_only=True):
+    """What the removal would bring; `reasons` are about the site as it is now."""
+
+    removal: RemovalPreview
+
+
+async def get_removal(request: web.Request) -> web.Response:
+    """Answer with the preview for the key `?keyId=`, also while nobody leads: then for what was seen last."""
+    key_id = request.query.get("keyId", "")
+    if not 1 <= len(key_id) <= LONGEST_ID:
+        raise bad_parameter("keyId", key_id[:64], f"the id of an inserted key, 1 to {LONGEST_ID} characters")
+    status, outlook = shown(request).status, request.app[SERVICES].outlook
+    facts, now = outlook.look(), outlook.clock.now()
+    site, ledger = _needed(facts.site, facts.ledger)
+    try:
+        removal = preview_removal(site, facts.views, ledger, now, outlook.policy, key_id)
+    except NotInserted as refused:
+        raise _not_inserted(refused) from refused
+    return state(request, RemovalAnswer(removal=removal, **told(status)))
+
+
+def _needed(site: Site | None, ledger: Ledger | None) -> tuple[Site, Ledger]:
+    if site is None or ledger is None:
+        raise ApiError(
+            503,
+            "not-known",
+            "What is stored of this site cannot be used just now, so nothing can be foretold.",
+            hint="See the reasons in GET /v1/status, and ask again when they are gone.",
+            headers={"Retry-After": "2"},
+        )
+    return site, ledger
+
+
+def _not_inserted(refused: NotInserted) -> ApiError:
+    there = ", ".join(refused.inserted) or "none"
+    return ApiError(404, "not-inserted", str(refused), hint=f"Name a key that is inserted: {there}.")
+
+
+CALLS: tuple[Call, ...] = (
+    Call(
+        "GET",
+        "/licenses/ukeys/removal",
+        get_removal,
+        "read",
+        "Tell what pulling out a USB key now would bring: the key state, the licence and the buffer.",
+        {200: as_json(RemovalAnswer)},
+        parameters=(Parameter("keyId", KeyId, "The id of an inserted USB key.", required=True),),
+        refuses=(404, 503),
+    ),
+)

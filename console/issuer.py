@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from console.usb_keys import usb_keys
 from console.write_key import write_key
 from licensing import canonical
 from licensing.archive import LicenceFile, pack
@@ -342,4 +343,5 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+issuer.add_command(usb_keys)
 issuer.add_command(write_key)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from usbwatch.bus import KeySet
 
-_TOGETHER = 4
-"""So many healthy keys are read within one patience on two processors."""
+_TOGETHER = 2
+"""So many healthy keys are read within one patience, also on two processors that have other things to do."""
 
 
 class Holding:

@@ -12,7 +12,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import usb.backend.libusb1
@@ -38,6 +38,12 @@ _ERRORS = {
     errno.EPIPE: "The USB key refused to answer (stall). Re-insert it.",
     errno.ETIMEDOUT: "The USB key did not answer in time. Re-insert it.",
 }
+
+
+# A worker that is started in advance imports this module in advance, and loads the library with it. It must not start
+# libusb before it has its request: a libusb that has been started never learns of devices plugged in later.
+with suppress(OSError):  # is said when a key is to be opened
+    ctypes.CDLL(_LIBUSB)
 
 
 class TransferFault(KeyFault):

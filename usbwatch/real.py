@@ -71,6 +71,7 @@ class UsbBus:
         self._rung = asyncio.Event()
         self._events = 0
         self._settling = False
+        self._has_looked = False
         self._one_look_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -103,10 +104,10 @@ class UsbBus:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        if self._showing is not None:
-            self._showing.cancel()
         await self._readings.stop()
         await self._reader.close()
+        if self._showing is not None:
+            self._showing.cancel()
         self._latest.end()
 
     async def _follow(self) -> None:
@@ -133,14 +134,17 @@ class UsbBus:
                 self._settling = False
             before = self._readings.devices
             self._readings.update(plugged)
+            self._has_looked = True
         self._show(at_once=plugged < before)  # that a key has gone must be told without delay
 
     def _show(self, *, at_once: bool = False) -> None:
         """Tell what is known now, or plan to, if it is different and nothing better is about to come."""
+        if not self._has_looked:
+            return
         if self._showing is not None:
             self._showing.cancel()
         now, keys = asyncio.get_running_loop().time(), self._readings.keys
-        to_come = 0 if at_once else max(self._readings.running, self._settling)
+        to_come = 0 if at_once else max(self._readings.running, int(self._settling))
         due = self._holding.due(keys, now, to_come)
         if due is None:
             return

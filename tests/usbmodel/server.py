@@ -42,6 +42,15 @@ class Server:
         """Pull a device out."""
         self._plugged.pop(name).unplug()
 
+    def reset(self, addresses: dict[str, int]) -> None:
+        """Let these devices leave and come back, each under another address."""
+        models = {name: self._plugged.pop(name) for name in addresses}
+        for plugged in models.values():
+            plugged.unplug()
+        for name, plugged in models.items():
+            bus = int(name.partition("-")[0])
+            self._plug(name, plugged.model, sysname=name, bus=bus, address=addresses[name], driver="")
+
     def fault(self, name: str, fault: str) -> None:
         """Give a device a fault, or none."""
         self._plugged[name].model.fault = fault

@@ -95,6 +95,10 @@ class UmockBus:
         """Pull out what is in this port."""
         self._order("unplug", name=port)
 
+    def reset(self, *ports: str) -> None:
+        """Let what is in these ports leave and come back all at once, as when their hub resets."""
+        self._order("reset", addresses={port: self._place(port, "")["address"] for port in ports})
+
     def fault(self, port: str, fault: str) -> None:
         """Give the device in this port a fault (see `model.FAULTS` and `stick_model.STICK_FAULTS`), or none."""
         self._order("fault", name=port, fault=fault)
@@ -134,7 +138,7 @@ class UmockBus:
         return process
 
     def _place(self, port: str, driver: str) -> dict[str, Any]:
-        self._address = self._address % _LAST_ADDRESS + 1  # as the kernel does: the same one again only after all others
+        self._address = self._address % _LAST_ADDRESS + 1  # as the kernel does: the one used longest ago
         return {"sysname": port, "bus": int(port.partition("-")[0]), "address": self._address, "driver": driver}
 
     def _order(self, action: str, **arguments: Any) -> Any:

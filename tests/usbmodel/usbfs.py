@@ -30,6 +30,9 @@ _CONTROL_TYPE, _SETUP_SIZE = 2, 8
 _HIGH_SPEED = 3
 _CAPABILITIES = 0x17
 
+_USED: set[str] = set()
+"""The device nodes that are or were used on this process's test bed."""
+
 
 def new_testbed() -> Any:
     """Return an empty test bed; it lives as long as this process."""
@@ -61,7 +64,11 @@ class PluggedModel:
         self._syspath = f"/sys/devices/pci0000:00/usb{bus}/{sysname}"
         self._handler = UMockdev.IoctlBase()
         self._handler.connect("handle-ioctl", self._on_ioctl)
-        testbed.attach_ioctl(f"/dev/bus/usb/{bus:03d}/{address:03d}", self._handler)
+        node = f"/dev/bus/usb/{bus:03d}/{address:03d}"
+        if node in _USED:  # by a device that has gone, whose last calls were still to be answered
+            testbed.detach_ioctl(node)
+        _USED.add(node)
+        testbed.attach_ioctl(node, self._handler)
         path = self._syspath.removeprefix("/sys")
         testbed.add_from_string(_description(model, path, bus, address))  # tells "add"
         self._disk = f"{self._syspath}/{sysname}:1.0/host0/target0:0:0/0:0:0:0/block/disk" if block_device else ""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +67,6 @@ class Watched:
     def prove_again(self) -> None:
         """Ask for new proofs and wait until that is done."""
         self._order("prove_again")
-
-    @contextmanager
-    def asleep(self) -> Iterator[None]:
-        """Stop the process until the context is left; what happens meanwhile happens to it at once."""
-        self.process.send_signal(signal.SIGSTOP)
-        yield
-        self.process.send_signal(signal.SIGCONT)
 
     def until_ready(self) -> None:
         """Wait until one process sleeps that was started in advance, and no other is left."""

@@ -139,7 +139,11 @@ class MemoryReader:
         key = self.keys[port]
         if port in self.held:
             identified(key.key_id)
-        await eventually(lambda: port not in self.held, within=60)
+        try:
+            await eventually(lambda: port not in self.held, within=60)
+        except asyncio.CancelledError:
+            identified(key.key_id)  # as a process may that is about to be killed
+            raise
         return self.answers.get(port) or _outcome(key, nonce)
 
     def longest(self, running: int) -> float:

@@ -54,15 +54,19 @@ async def test_a_key_is_pending_until_it_is_read(usb: UsbRig, vendor: Vendor) ->
     assert viewer.sets[-1][0].read_by is None
 
 
-async def test_a_key_pulled_while_it_is_read_is_forgotten(usb: UsbRig, vendor: Vendor) -> None:
-    """The reading of a key that is gone is stopped and its answer never shown."""
+async def test_a_key_pulled_while_it_is_read_is_forgotten(
+    usb: UsbRig, vendor: Vendor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reading of a key that is gone is stopped, and what it still has to say is not heard."""
     usb.reader.held.add("1-1")
     usb.plug("1-1", key(vendor))
     viewer = Viewer(usb.bus)
     await viewer.until(lambda keys: only(Reading.PENDING, keys))
     usb.unplug("1-1")
     await viewer.until(lambda keys: keys == ())
+    await eventually(lambda: not usb.bus._readings._stopping)
     assert usb.bus._readings.running == 0
+    assert "failed" not in caplog.text
 
 
 async def test_a_key_that_says_it_is_gone_is_hidden(usb: UsbRig, vendor: Vendor) -> None:
@@ -125,6 +129,19 @@ async def test_a_bus_that_cannot_be_scanned_keeps_its_keys(usb: UsbRig, vendor: 
     usb.plug("1-2", key(vendor, "K2"))
     await viewer.until(lambda keys: len(keys) == 2)
     assert () not in viewer.sets
+
+
+async def test_a_bus_that_was_never_scanned_does_not_look_empty(usb: UsbRig, vendor: Vendor) -> None:
+    """Before the first scan has succeeded nothing is told, whoever asks for readings; then the keys are there."""
+    usb.trouble = OSError(errno.EMFILE, "too many open files")
+    usb.plug("1-1", key(vendor))
+    viewer = Viewer(usb.bus)
+    await usb.bus.prove_again()
+    await usb.bus.reread()
+    usb.trouble = None
+    await usb.bus.reread()
+    await viewer.until(lambda keys: all_ok(1, keys))
+    assert len(viewer.sets) == 1
 
 
 async def test_a_hub_that_is_reset_is_one_new_set(usb: UsbRig, vendor: Vendor) -> None:

@@ -58,8 +58,8 @@ def test_a_set_is_held_back_while_more_is_to_come() -> None:
 def test_many_readings_are_given_more_time_and_keep_it() -> None:
     """A hub full of keys cannot be read as quickly as one key, and the last of them still has that time."""
     holding = Holding(0.25)
-    assert holding.due(PENDING, 10.0, to_come=8) == 10.5
-    assert holding.due(PENDING, 10.3, to_come=1) == 10.5
+    assert holding.due(PENDING, 10.0, to_come=8) == 11.0
+    assert holding.due(PENDING, 10.3, to_come=1) == 11.0
 
 
 def test_a_set_that_is_finished_need_not_wait_for_the_end_of_patience() -> None:

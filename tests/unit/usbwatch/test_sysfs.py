@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.usbwatch.rigs import IDS, SysfsTree
 from usbwatch.device import Device
-from usbwatch.driver import DRIVERS, driver_for
+from usbwatch.driver import driver_for
 from usbwatch.real import scan_machine
 from usbwatch.sysfs import scan
 
@@ -77,12 +77,6 @@ def test_a_device_plugged_in_again_is_another_device(tree: SysfsTree) -> None:
     tree.remove("1-2")
     tree.add("1-2")
     assert before.isdisjoint(scan({IDS}, tree.root))
-
-
-def test_no_two_drivers_claim_one_device() -> None:
-    """The registry leaves no doubt about who drives a device."""
-    claims = [claim for driver in DRIVERS for claim in driver.claims]
-    assert len(claims) == len(set(claims))
 
 
 def test_a_device_knows_its_node_and_its_place() -> None:

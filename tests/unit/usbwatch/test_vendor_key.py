@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licensing.genuine import proof_message
+from tests.unit.usbwatch.driver_contract import DriverContract, Specimen, soon
 from tests.usbmodel.model import KeyModel
 from tests.usbmodel.testbed import KEY_IDS
 from tests.usbmodel.vendor import Vendor
@@ -27,16 +28,19 @@ class Wire:
         self.spoil: Callable[[bytes], bytes] = lambda answer: answer
         self._stale = [struct.pack("<2sBBII", b"TK", 1, 0, 7, 0)] * stale
 
-    def serial_number(self, deadline: Deadline) -> str:  # noqa: ARG002 - the device's interface
+    def serial_number(self, deadline: Deadline) -> str:
         """Tell the serial number."""
+        deadline.milliseconds(1000)
         return self.model.serial
 
-    def send(self, data: bytes, deadline: Deadline, at_most_ms: int = 0) -> None:  # noqa: ARG002
+    def send(self, data: bytes, deadline: Deadline, at_most_ms: int = 0) -> None:
         """Carry a command to the key."""
+        deadline.milliseconds(at_most_ms)
         self.model.bulk_out(data)
 
-    def receive(self, size: int, deadline: Deadline, at_most_ms: int = 0) -> bytes:  # noqa: ARG002
+    def receive(self, size: int, deadline: Deadline, at_most_ms: int = 0) -> bytes:
         """Carry an answer back."""
+        deadline.milliseconds(at_most_ms)
         return self._stale.pop() if self._stale else self.spoil(self.model.bulk_in(size))
 
 
@@ -48,11 +52,6 @@ def model(licence: bytes = b"licence", private_key: bytes | None = bytes(32)) ->
 def key(wire: Wire) -> VendorKey:
     """Return the driver at the other end of the wire."""
     return VendorKey(wire)  # type: ignore[arg-type]
-
-
-def soon() -> Deadline:
-    """Return a deadline that leaves enough time."""
-    return Deadline.after(10)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, LIMIT])
@@ -68,16 +67,25 @@ def test_a_licence_beyond_the_limit_is_not_read() -> None:
         key(Wire(model(bytes(101)))).read(100, soon())
 
 
-def test_the_proof_is_over_the_message_that_the_law_checks(vendor: Vendor) -> None:
-    """The firmware's reference and the law agree on what is signed."""
-    proof = key(Wire(model(private_key=vendor.device_key))).prove(b"n" * 32, soon())
-    assert proof is not None
-    vendor.device.public_key().verify(proof, proof_message("LK-1", b"n" * 32))
+class TestContract(DriverContract):
+    """The driver and a key that can prove itself."""
+
+    @pytest.fixture
+    def specimen(self, vendor: Vendor) -> Specimen:
+        """Give a key at the other end of a wire."""
+        licence = bytes(range(200)) * 50
+        wire = Wire(model(licence, vendor.device_key))
+        return Specimen(lambda _: nullcontext(key(wire)), licence, vendor.device.public_key().public_bytes_raw())
 
 
-def test_a_key_without_a_device_key_proves_nothing() -> None:
-    """A key that cannot prove itself is asked once, and says so."""
-    assert key(Wire(model(private_key=None))).prove(bytes(32), soon()) is None
+class TestContractWithoutProof(DriverContract):
+    """The driver and a key that cannot."""
+
+    @pytest.fixture
+    def specimen(self) -> Specimen:
+        """Give a key at the other end of a wire."""
+        wire = Wire(model(b"licence", None))
+        return Specimen(lambda _: nullcontext(key(wire)), b"licence", None)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4092, 4093, 20_000])

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from usb.core import USBError
 
 from usbwatch import worker
 from usbwatch.device import Device
@@ -27,7 +28,7 @@ from usbwatch.messages import (
     WriteKey,
     Written,
 )
-from usbwatch.pyusb_device import wait_for_access
+from usbwatch.pyusb_device import UsbDevice, wait_for_access
 
 DEVICE = Device("1-2", 1, 2, 0x1209, 0xA1A1)
 READ = ReadKey("any", DEVICE, bytes(32), 5.0)
@@ -209,9 +210,39 @@ def test_a_missing_node_is_said_plainly(tmp_path: Path) -> None:
     assert time.monotonic() - began < 1
 
 
-def test_every_usual_usb_error_has_a_sentence() -> None:
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.EACCES, "install the udev rule"),
+        (errno.EBUSY, "stop that program"),
+        (errno.EIO, "Re-insert it"),
+        (errno.EOVERFLOW, "replace it"),
+        (errno.EPIPE, "Re-insert it"),
+        (errno.ETIMEDOUT, "Re-insert it"),
+        (None, "cannot be read"),
+    ],
+    ids=["EACCES", "EBUSY", "EIO", "EOVERFLOW", "EPIPE", "ETIMEDOUT", "unknown"],
+)
+def test_every_usual_usb_error_has_a_sentence(number: int | None, expected: str) -> None:
     """The errors that operators meet say what to do."""
-    from usbwatch.pyusb_device import _ERRORS  # noqa: PLC0415 - the table under test
+    with pytest.raises(KeyFault, match=expected):
+        UsbDevice(BrokenDevice(number), 0, 0x81, 0x02).serial_number(Deadline.after(5))
 
-    usual = {errno.EACCES, errno.EBUSY, errno.EIO, errno.EOVERFLOW, errno.EPIPE, errno.ETIMEDOUT}
-    assert usual <= set(_ERRORS)
+
+def test_a_device_that_has_gone_is_not_faulty() -> None:
+    """The error that libusb gives for a device that was pulled out is told from all others."""
+    with pytest.raises(KeyGone):
+        UsbDevice(BrokenDevice(errno.ENODEV), 0, 0x81, 0x02).serial_number(Deadline.after(5))
+
+
+class BrokenDevice:
+    """What libusb gives for a device of which every transfer fails with this error."""
+
+    iSerialNumber = 3  # noqa: N815 - libusb's name
+
+    def __init__(self, number: int | None) -> None:
+        self._number = number
+
+    def ctrl_transfer(self, *_: object) -> bytes:
+        """Fail."""
+        raise USBError("broken", None, self._number)

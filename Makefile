@@ -9,11 +9,14 @@ JOBS := 4
 SECONDS := 600
 PACKAGES := licensing cluster usbwatch agent coordinator console
 
-# What the tests use of the system: etcd 3.4 and etcdctl beside the wheel's 3.5, a USB bus, network namespaces.
-TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi
+# What the tests use of the system: etcd 3.4 and etcdctl beside the wheel's 3.5, a USB bus, network namespaces, partitions,
+# a virtual machine.
+TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi fdisk qemu-system-x86
+# Debian's kernel, busybox and udevd for that machine, unpacked here and not installed.
+KERNEL := .cache/kernel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit integration fuzz format docs debs clean
+.PHONY: help demo test check unit integration kernel fuzz format docs debs clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,8 +35,11 @@ check: $(READY) ## Style, types and the picture of the folders.
 unit: $(READY) ## The tests that need nothing but Python.
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/unit
 
-integration: $(READY) debs ## The tests on real parts: etcd, libusb, netlink, whole sites.
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration
+integration: $(READY) debs kernel ## The tests on real parts: etcd, libusb, netlink, whole sites.
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration --ignore tests/integration/kernel
+
+kernel: $(READY) debs ## The tests on a real kernel, in one virtual machine; alone, since it takes all processors.
+	$(BIN)/pytest -q tests/integration/kernel
 
 fuzz: $(READY) ## Fuzz what reads bytes from outside, for SECONDS=600.
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
@@ -47,7 +53,7 @@ docs: $(READY) ## Write the pages that are made from the code.
 	$(BIN)/python -m console.settings_page > docs/settings.md
 
 clean: ## Remove what was made here.
-	rm -rf $(VENV) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .cache .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(PACKAGES) tests -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml
@@ -70,7 +76,10 @@ python-venv:
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	  python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
 
-debs:
+debs: packages $(KERNEL)
+
+.PHONY: packages
+packages:
 	@missing=$$(for deb in $(TEST_DEBS); do dpkg -s $$deb >/dev/null 2>&1 || echo $$deb; done); \
 	if [ -n "$$missing" ]; then \
 	  command -v apt-get >/dev/null || { echo "The tests need what Debian calls:" $$missing; exit 1; }; \
@@ -78,3 +87,8 @@ debs:
 	  $(SUDO) apt-get update -qq && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
+
+$(KERNEL): tests/kernel/fetch | packages
+	@$(SUDO) apt-get update -qq || echo "apt could not look for the newest kernel; perhaps it knows one."
+	tests/kernel/fetch $@
+	@touch $@

@@ -7,7 +7,6 @@ protocol of any key.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import time
@@ -15,17 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import usb.backend.libusb1
 import usb.core
 import usb.util
 
 from usbwatch.device import Device
 from usbwatch.driver import Deadline, KeyFault, KeyGone
+from usbwatch.one_device import OneDevice, libusb, load
 
 _TRANSFER_MS = 1000
 _PATIENCE_MS = 1000  # udev may need a moment to hand a new device node over to our group
 _PAUSE = 0.05  # seconds
-_LIBUSB = "libusb-1.0.so.0"
 _GET_DESCRIPTOR, _STRING, _ENGLISH = 6, 3, 0x0409
 _BULK = 2
 _CLASS_REQUEST_TO_INTERFACE = 0x21
@@ -43,7 +41,7 @@ _ERRORS = {
 # A worker that is started in advance imports this module in advance, and loads the library with it. It must not start
 # libusb before it has its request: a libusb that has been started never learns of devices plugged in later.
 with suppress(OSError):  # is said when a key is to be opened
-    ctypes.CDLL(_LIBUSB)
+    load()
 
 
 class TransferFault(KeyFault):
@@ -128,15 +126,17 @@ def opened(device: Device, interface_class: tuple[int, int, int], deadline: Dead
     """
     wait_for_access(device.node, deadline)
     _patiently(_libusb_trouble, deadline)  # seen to fail when many workers start at once
-    found = _find(device)
-    try:
-        with _errors_in_words():
-            interface = _configured_interface(found, interface_class)
-            _claim(found, interface.bInterfaceNumber)
-        bulk_in, bulk_out = (_bulk_endpoint(interface, way) for way in (usb.util.ENDPOINT_IN, usb.util.ENDPOINT_OUT))
-        yield UsbDevice(found, interface.bInterfaceNumber, bulk_in, bulk_out)
-    finally:
-        usb.util.dispose_resources(found)
+    with _node(device) as node:
+        found = _find(device, node)
+        try:
+            with _errors_in_words():
+                interface = _configured_interface(found, interface_class)
+                _claim(found, interface.bInterfaceNumber)
+            ways = (usb.util.ENDPOINT_IN, usb.util.ENDPOINT_OUT)
+            bulk_in, bulk_out = (_bulk_endpoint(interface, way) for way in ways)
+            yield UsbDevice(found, interface.bInterfaceNumber, bulk_in, bulk_out)
+        finally:
+            usb.util.dispose_resources(found)
 
 
 def wait_for_access(node: str, deadline: Deadline) -> None:
@@ -170,30 +170,30 @@ def _access_trouble(node: str) -> str | None:
     return None
 
 
-def _backend() -> Any:
-    # find_library() of the standard library starts a compiler to look for it, and finds nothing in slim images.
-    return usb.backend.libusb1.get_backend(find_library=lambda _: _LIBUSB)
-
-
 def _libusb_trouble() -> str | None:
-    if _backend() is not None:
-        return None
     try:
-        ctypes.CDLL(_LIBUSB)
-    except OSError:
-        return "USB keys cannot be read without libusb: install the package libusb-1.0-0."
-    return "The USB key cannot be read: libusb does not start. See the agent's log."
+        libusb()
+    except OSError as error:
+        return f"USB keys cannot be read without libusb ({error}): install the package libusb-1.0-0."
+    return None
 
 
-def _find(device: Device) -> Any:
+@contextmanager
+def _node(device: Device) -> Iterator[int]:
+    try:
+        descriptor = os.open(device.node, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:  # it could be opened a moment ago
+        raise KeyGone from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _find(device: Device, node: int) -> Any:
     with _errors_in_words():
-        found = usb.core.find(
-            backend=_backend(),
-            bus=device.bus,
-            address=device.address,
-            idVendor=device.vendor,
-            idProduct=device.product,
-        )
+        backend = OneDevice(node, device.sysname)
+        found = usb.core.find(backend=backend, idVendor=device.vendor, idProduct=device.product)
     if found is None:
         raise KeyGone
     return found

@@ -70,6 +70,7 @@ class UsbBus:
         self._showing: asyncio.TimerHandle | None = None
         self._rung = asyncio.Event()
         self._events = 0
+        self._leaving = 0
         self._settling = False
         self._has_looked = False
         self._one_look_at_a_time = asyncio.Lock()
@@ -163,8 +164,8 @@ class UsbBus:
         burst = Burst(self._timings, now())
         rings = True
         while rings:
-            burst.add(self._events, now())
-            self._events = 0
+            burst.add(self._events, self._leaving, now())
+            self._events = self._leaving = 0
             rings = now() < burst.ends_at and await self._rings_within(burst.ends_at - now())
 
     async def _rings_within(self, seconds: float) -> bool:
@@ -176,6 +177,7 @@ class UsbBus:
         self._rung.clear()
         return True
 
-    def _ring(self, events: int) -> None:
+    def _ring(self, events: int, leaving: int) -> None:
         self._events += events
+        self._leaving += leaving
         self._rung.set()

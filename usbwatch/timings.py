@@ -10,22 +10,23 @@ from itertools import pairwise
 class UsbTimings:
     """How long the bus waits for what.
 
-    A burst of events is over when none has come for `settle` times their number, `quiet` at most, and in any case
-    after `burst`. `patience`: how long a set of keys is held back for a few readings that are about to end.
-    `reconcile`: look again even without an event. `retries`: pauses before a key that could not be read is tried
-    again, at the next look after that; the last one repeats.
+    A burst of events is over when none has come for a while, and in any case after `burst`: for `settle` when one
+    device came, for `leave` when one left, for `quiet` when there were more. `patience`: how long a set of keys is held
+    back for a few readings that are about to end. `reconcile`: look again even without an event. `retries`: pauses
+    before a key that could not be read is tried again, at the next look after that; the last one repeats.
     """
 
     settle: float = 0.02
-    quiet: float = 0.25
-    burst: float = 2.0
+    leave: float = 0.2
+    quiet: float = 0.8
+    burst: float = 4.0
     patience: float = 0.25
     reconcile: float = 3.0
     retries: tuple[float, ...] = (1.0, 2.0, 5.0, 15.0, 60.0)
 
     def __post_init__(self) -> None:
-        if not 0 < self.settle <= self.quiet <= self.burst:
-            raise ValueError("USB timings need 0 < settle <= quiet <= burst")
+        if not 0 < self.settle <= self.leave <= self.quiet <= self.burst:
+            raise ValueError("USB timings need 0 < settle <= leave <= quiet <= burst")
         ordered = all(earlier <= later for earlier, later in pairwise(self.retries))
         if not (self.patience >= 0 and self.reconcile > 0 and self.retries and ordered):
             raise ValueError("USB timings need patience >= 0, reconcile > 0 and retries that do not shrink")

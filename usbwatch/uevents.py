@@ -19,8 +19,9 @@ LOST = 100
 """As how many events those count whose number is not known, because there were too many."""
 
 
-Ring = Callable[[int], None]
-"""Is called with the number of events that have just come."""
+Ring = Callable[[int, int], None]
+"""Is called with the number of events that have just come, and with how many of them tell that something leaves."""
+_LEAVING = frozenset({"remove", "unbind"})
 
 
 def kernel_monitor() -> pyudev.Monitor:
@@ -49,11 +50,12 @@ def kernel_uevents(ring: Ring, open_monitor: Callable[[], pyudev.Monitor] = kern
 
 
 def _drain(monitor: pyudev.Monitor, ring: Ring) -> None:
-    events = 0
+    events = leaving = 0
     try:
-        while monitor.poll(timeout=0) is not None:
+        while (device := monitor.poll(timeout=0)) is not None:
             events += 1
+            leaving += device.action in _LEAVING
     except OSError as error:  # the queue overflowed: a reason more to look
         logger.info("hot-plug events were lost: %s", error)
         events += LOST
-    ring(events)
+    ring(events, leaving)

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """So many processes work at a time; further requests wait for their turn."""
+_REST = 0.3  # seconds after the last answer in which starting a process would only delay what follows from it
 _GRACE = 0.5  # seconds in which a worker that has answered is gone by itself
 _MARGIN = 0.5  # seconds before the kill in which a worker that has run out of time can still say so
 
@@ -50,9 +51,10 @@ class Workers:
         self._serving: set[asyncio.Task[None]] = set()
         self._spare: asyncio.Task[WorkerProcess] | None = None
         self._spare_wanted = False
+        self._resting: asyncio.TimerHandle | None = None
 
     def keep_spare(self) -> None:
-        """Start a process in advance, now and each time that none works any more, until `close`."""
+        """Start a process in advance, now and soon after each time that none works any more, until `close`."""
         self._spare_wanted = True
         self._start_spare()
 
@@ -81,6 +83,8 @@ class Workers:
     async def close(self) -> None:
         """End the process that was kept ready, and wait for those that end by themselves."""
         self._spare_wanted = False
+        if self._resting is not None:
+            self._resting.cancel()
         spare = await self._take_spare()
         if spare is not None:
             await spare.end()
@@ -89,8 +93,8 @@ class Workers:
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._serving.discard(task)
-        if not self._serving:
-            self._start_spare()
+        if not self._serving and self._spare_wanted:
+            self._resting = asyncio.get_running_loop().call_later(_REST, self._start_spare)
 
     async def _serve(self, errand: _Errand) -> None:
         """Answer the request and see to it that its process ends, all in one turn."""
@@ -136,7 +140,7 @@ class Workers:
         return gone
 
     def _start_spare(self) -> None:
-        if self._spare_wanted and self._spare is None:
+        if self._spare_wanted and self._spare is None and not self._serving:
             self._spare = asyncio.create_task(WorkerProcess.start(self._command))
 
     async def _take_spare(self) -> WorkerProcess | None:

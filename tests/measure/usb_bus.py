@@ -22,6 +22,8 @@ from tests.usbmodel.testbed import KEYBOARD, Key, UmockBus, umockdev_bus
 ALLOWED = 2.0
 """Seconds in which the platform's documentation has the information of a key appear."""
 WITHIN = 10.0
+REST = 1.0
+"""Seconds between two plugs: nobody is faster, and what the last one set off has ended."""
 DEVICES = 20
 CARD_READER = (0x08E6, 0x3437)
 
@@ -58,6 +60,7 @@ def plug_latencies(site: LiveSite, bus: UmockBus, plugs: int) -> dict[str, list[
     listeners = {label: Listener(node.port, site.site.token) for label, node in site.nodes.items()}
     seconds: dict[str, list[float]] = {label: [] for label in listeners}
     for _ in range(plugs):
+        time.sleep(REST)
         plugged = time.monotonic()
         bus.plug("1-3", key)
         for label, listener in listeners.items():

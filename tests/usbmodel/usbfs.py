@@ -21,7 +21,7 @@ from gi.repository import UMockdev  # noqa: E402 - the version comes first
 CLAIM_INTERFACE = 0x8004550F
 GET_CAPABILITIES, GET_SPEED, GET_DRIVER, DISCONNECT = 0x8004551A, 0x551F, 0x41045508, 0xC0105512
 SUBMIT_URB, DISCARD_URB, REAP_URB, REAP_URB_NOW = 0x8038550A, 0x550B, 0x4008550C, 0x4008550D
-DISCONNECT_CLAIM, CLEAR_HALT = 0x8108551B, 0x80045515
+DISCONNECT_CLAIM, CLEAR_HALT, CONNECT_INFO = 0x8108551B, 0x80045515, 0x40085511
 SIMPLY_DONE = {0x80045510, 0x5514, 0x80045503, 0x80085504, 0x80045505}  # release, reset, old clear halt, set …
 
 _URB = struct.Struct("<BBxxiI4xQiiiiiIQ")  # struct usbdevfs_urb on 64 bits
@@ -56,6 +56,7 @@ class PluggedModel:
         self.touched = 0
         self._testbed = testbed
         self._driver = driver
+        self._address = address
         self._gone = False
         self._lock = threading.Lock()
         self._flying: dict[int, Any] = {}
@@ -123,6 +124,8 @@ class PluggedModel:
             self._submit(client.get_arg().resolve(0, _URB.size))
         elif request == GET_CAPABILITIES:
             client.get_arg().resolve(0, 4).update(0, struct.pack("<I", _CAPABILITIES))
+        elif request == CONNECT_INFO:
+            client.get_arg().resolve(0, 8).update(0, struct.pack("<I4x", self._address))
         elif request == GET_SPEED:
             return _HIGH_SPEED, 0
         elif request == GET_DRIVER:
@@ -212,7 +215,7 @@ def _description(model: DeviceModel, path: str, bus: int, address: int) -> str:
         "serial": model.serial.encode("unicode_escape").decode(),
         "product": "Licence key",
     }
-    lines = [f"P: {path}", f"N: {node}"]
+    lines = [f"P: {path}", f"N: {node}={(model.device + model.configuration).hex().upper()}"]
     lines += [f"E: {name}={value}" for name, value in properties.items()]
     lines += [f"A: {name}={value}\\n" for name, value in attributes.items()]
     lines += [f"H: descriptors={(model.device + model.configuration).hex().upper()}", "", ""]

@@ -27,7 +27,7 @@ from usbwatch.worker_process import Identify
 
 IDS = (0x1209, 0xA1A1)
 EVENTS = 2  # of the kernel, when a device comes or goes
-QUICK = UsbTimings(settle=0.01, quiet=0.05, burst=0.1, patience=0.1, reconcile=30.0, retries=(0.01,))
+QUICK = UsbTimings(settle=0.01, leave=0.02, quiet=0.05, burst=0.1, patience=0.1, reconcile=30.0, retries=(0.01,))
 
 
 class Viewer:
@@ -167,7 +167,7 @@ class UsbRig:
         self.challenges = Challenges()
         self.reader = MemoryReader()
         self.trouble: OSError | None = None
-        self.ring: Ring = lambda _: None
+        self.ring: Ring = lambda *_: None
         self.bus: UsbBus = UsbBus(
             judge or vendor.judge,
             self.challenges.new,
@@ -181,12 +181,12 @@ class UsbRig:
         """List the device and ring."""
         self.reader.keys[port] = key
         self.tree.add(port)
-        self.ring(EVENTS)
+        self.ring(EVENTS, 0)
 
     def unplug(self, port: str) -> None:
         """Take it off the list and ring."""
         self.tree.remove(port)
-        self.ring(EVENTS)
+        self.ring(EVENTS, EVENTS)
 
     def _scan(self) -> frozenset[Device]:
         if self.trouble is not None:

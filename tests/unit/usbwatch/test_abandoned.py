@@ -49,7 +49,7 @@ class DeadKeyBus:
 
     def __init__(self, directory: Path, vendor: Vendor) -> None:
         self.tree = SysfsTree(directory / "devices")
-        self.ring: Ring = lambda _: None
+        self.ring: Ring = lambda *_: None
         self._hanging = directory / "hanging"
         licence = directory / "licence"
         licence.write_bytes(vendor.licence_file("K1-2", proving=False))
@@ -67,12 +67,12 @@ class DeadKeyBus:
     def plug(self, port: str) -> None:
         """Plug a key in."""
         self.tree.add(port)
-        self.ring(1)
+        self.ring(1, 0)
 
     def unplug(self, port: str) -> None:
         """Pull a key out."""
         self.tree.remove(port)
-        self.ring(1)
+        self.ring(1, 1)
 
     async def hanging(self) -> tuple[int, int]:
         """Return the process and the thread that hang, once they do."""

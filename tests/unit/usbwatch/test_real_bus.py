@@ -77,7 +77,7 @@ async def test_a_key_that_says_it_is_gone_is_hidden(usb: UsbRig, vendor: Vendor)
     await eventually(lambda: usb.reader.reads.get("1-1"))
     await viewer.until(lambda keys: keys == ())
     usb.reader.answers.clear()
-    usb.ring(1)
+    usb.ring(1, 0)
     await viewer.until(lambda keys: only(Reading.OK, keys))
 
 
@@ -91,7 +91,7 @@ async def test_a_faulty_key_is_tried_again_and_keeps_its_id(usb: UsbRig, vendor:
     (faulty,) = await viewer.until(lambda keys: only(Reading.FAULTY, keys))
     assert faulty.key_id == "K1"
     usb.reader.keys["1-1"] = key(vendor)
-    usb.ring(1)
+    usb.ring(1, 0)
     await viewer.until(lambda keys: only(Reading.OK, keys))
 
 
@@ -211,10 +211,10 @@ async def test_a_slow_key_is_shown_as_pending_with_the_reading_of_the_others(usb
 
 async def test_a_key_is_found_without_any_event(tmp_path: Path, vendor: Vendor) -> None:
     """Events get lost, so the bus looks again by itself."""
-    rig = UsbRig(tmp_path, vendor, UsbTimings(settle=0.01, quiet=0.01, burst=0.01, reconcile=0.05))
+    rig = UsbRig(tmp_path, vendor, UsbTimings(settle=0.01, leave=0.01, quiet=0.01, burst=0.01, reconcile=0.05))
     viewer = Viewer(rig.bus)
     await viewer.until(lambda keys: keys == ())
-    rig.ring = lambda _: None
+    rig.ring = lambda *_: None
     rig.plug("1-1", key(vendor))
     await viewer.until(lambda keys: only(Reading.OK, keys))
     await rig.bus.close()

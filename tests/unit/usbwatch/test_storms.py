@@ -10,35 +10,39 @@ from usbwatch.bus import KeySet, Seen
 from usbwatch.holding import Holding
 from usbwatch.timings import UsbTimings
 
-TIMINGS = UsbTimings(settle=0.02, quiet=0.25, burst=2.0, patience=0.25)
+TIMINGS = UsbTimings(settle=0.02, leave=0.2, quiet=0.8, burst=2.0, patience=0.25)
 NOTHING: KeySet = ()
 PENDING: KeySet = (Seen("port 1-1", Reading.PENDING),)
 READ: KeySet = (Seen("K1", Reading.FAULTY),)
 
 
 @pytest.mark.parametrize(
-    ("events", "ends_at"), [(1, 10.02), (2, 10.04), (8, 10.16), (32, 10.25)], ids=["1", "2", "8", "32"]
+    ("events", "leaving", "ends_at"),
+    [(1, 0, 10.02), (2, 0, 10.02), (1, 1, 10.2), (2, 2, 10.2), (3, 0, 10.8), (40, 20, 10.8)],
+    ids=["half come", "come", "half gone", "gone", "two come", "a hub"],
 )
-def test_the_more_events_the_longer_the_quiet_that_ends_a_burst(events: int, ends_at: float) -> None:
+def test_the_more_events_the_longer_the_quiet_that_ends_a_burst(events: int, leaving: int, ends_at: float) -> None:
     """A single plug is looked at almost at once, a hub's reset when it has been quiet for a while."""
     burst = Burst(TIMINGS, now=10.0)
-    burst.add(events, now=10.0)
+    burst.add(events, leaving, now=10.0)
     assert burst.ends_at == pytest.approx(ends_at)
 
 
 def test_each_event_prolongs_the_burst() -> None:
     """Events that follow one another are one burst."""
     burst = Burst(TIMINGS, now=10.0)
-    burst.add(1, now=10.0)
-    burst.add(1, now=10.015)
-    assert burst.ends_at == pytest.approx(10.015 + 0.04)
+    burst.add(1, 0, now=10.0)
+    burst.add(1, 0, now=10.015)
+    assert burst.ends_at == pytest.approx(10.035)
+    burst.add(1, 1, now=10.03)
+    assert burst.ends_at == pytest.approx(10.83)
 
 
 def test_a_burst_that_never_ends_is_looked_at_all_the_same() -> None:
     """A device that comes and goes for ever does not hide the other keys."""
     burst = Burst(TIMINGS, now=10.0)
     for tenth in range(30):
-        burst.add(2, now=10.0 + tenth / 10)
+        burst.add(2, 1, now=10.0 + tenth / 10)
     assert burst.ends_at == pytest.approx(12.0)
 
 

@@ -16,7 +16,7 @@ TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umock
 KERNEL := .cache/kernel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit integration kernel fuzz format docs debs clean
+.PHONY: help demo test check unit integration kernel fuzz measure format docs debs clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +44,9 @@ kernel: $(READY) debs ## The tests on a real kernel, in one virtual machine; alo
 fuzz: $(READY) ## Fuzz what reads bytes from outside, for SECONDS=600.
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	PYTHONPATH=. $(BIN)/python tests/fuzz/parsers.py $(SECONDS)
+
+measure: $(READY) debs ## How soon a plugged USB key is published, and what watching the bus costs.
+	$(BIN)/python -m tests.measure.usb_bus
 
 format: $(READY) ## Put the code into its form.
 	$(BIN)/ruff check --fix .

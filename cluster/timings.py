@@ -23,7 +23,7 @@ class Timings:
     `lease_ttl`: lease of the leader. `agent_lease_ttl`: lease of a node's report. `renew`: from one renewal to the
     next. `margin`: how much earlier than the store we consider a lease over. `attempt`: how long one member may take
     to answer. `call_deadline`: how long a call may take in all, over several members. `probe`: how long the store may
-    be silent before it is asked whether it is there.
+    be silent before it is asked whether it is there; a little longer than `renew`, so that renewals answer that too.
     """
 
     lease_ttl: int = 3
@@ -32,7 +32,7 @@ class Timings:
     margin: float = 0.5
     attempt: float = 0.7
     call_deadline: float = 1.4
-    probe: float = 1.0
+    probe: float = 1.25
 
     def __post_init__(self) -> None:
         for name in ("renew", "margin", "attempt", "call_deadline", "probe"):

@@ -20,7 +20,7 @@ class UsbTimings:
     leave: float = 0.2
     quiet: float = 0.8
     burst: float = 4.0
-    patience: float = 0.25
+    patience: float = 1.0
     reconcile: float = 3.0
     retries: tuple[float, ...] = (1.0, 2.0, 5.0, 15.0, 60.0)
 

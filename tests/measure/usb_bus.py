@@ -25,6 +25,8 @@ WITHIN = 10.0
 REST = 1.0
 """Seconds between two plugs: nobody is faster, and what the last one set off has ended."""
 DEVICES = 20
+LEASE_TTL = "5"
+"""Of the agent, as it is by default; tests use a shorter one."""
 CARD_READER = (0x08E6, 0x3437)
 
 
@@ -45,7 +47,7 @@ def running_site(folder: Path) -> Iterator[tuple[LiveSite, UmockBus]]:
     (folder / "site").mkdir()
     with umockdev_bus(folder) as bus:
         site = LiveSite(folder / "site")
-        site.agents["a"].environment = bus.environment() | {"TWINKEY_BUS": "usb"}
+        site.agents["a"].environment = bus.environment() | {"TWINKEY_BUS": "usb", "TWINKEY_LEASE_TTL": LEASE_TTL}
         try:
             site.start()
             yield site, bus

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from cluster.report import Report
+from cluster.store import Entry
+from cluster.values import decode_value
+from licensing.model import Challenge
 from tests.kernel.agent import READ_DEADLINE
 from tests.kernel.devices import Devices
 from tests.kernel.guest_site import licence_key, readings
 from tests.kernel.machine import Machine
 from tests.site import LiveSite, Status, node_in
 from tests.usbmodel.testbed import KEY_IDS, KEYBOARD
+from tests.waiting import eventually_sync
 
 SCSI_PATIENCE = 45.0
 """Seconds: the kernel's disk driver gives up a command after 30, also when the stick is not there any more."""
@@ -56,17 +61,28 @@ def test_keys_that_do_not_answer_leave_a_good_key_alone(site: LiveSite, devices:
 
 
 def test_a_reset_of_a_hub_is_one_report(site: LiveSite, devices: Devices, machine: Machine) -> None:
-    """Keys that leave together and come back one after the other are read again and reported once."""
+    """Keys that leave together and come back one after the other are never told as gone, and reported once.
+
+    In this slow machine reading them can take longer than the agent's patience, which then reports in between.
+    """
     keys = [licence_key(site, f"LK-{number}") for number in range(10, 14)]
     everything = {key.serial: "ok" for key in keys}
     devices.plug_all(keys)
     site.wait_for("b", lambda status: readings(status) == everything, 30)
-    before = len(site.history(site.report_key("a")))
+    before = site.history(site.report_key("a"))
     machine.order("uevents")
     devices.unplug(*range(len(keys)))
     devices.listed(KEY_IDS, 0)
     devices.plug_all(keys)
     devices.listed(KEY_IDS, len(keys))
-    site.wait_for("b", lambda status: readings(status) == everything, 30)
-    reports = site.history(site.report_key("a"))[before:]
-    assert len(reports) == 1, (machine.order("uevents"), [report.value for report in reports])
+    old = challenges(before[-1])
+    eventually_sync(lambda: len(new := challenges(site.read(site.report_key("a")))) == len(old) and not new & old, 30)
+    reports = site.history(site.report_key("a"))[len(before) :]
+    told = [len(decode_value(each.key, each.value, Report).keys) for each in reports]
+    assert told in ([len(keys)], [len(keys)] * 2), (told, machine.order("uevents"))
+
+
+def challenges(report: Entry) -> set[Challenge]:
+    """Return what the keys in this report have signed."""
+    keys = decode_value(report.key, report.value, Report).keys
+    return {key.challenge for key in keys if key.challenge is not None}

@@ -183,15 +183,14 @@ def test_eight_keys_at_once_are_all_read(umock_bus: UmockBus, vendor: Vendor, wa
 
 
 def test_a_hub_that_resets_with_all_its_keys_is_one_change(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
-    """Eight keys that leave and come back in one burst prove themselves again; the sets meanwhile are few and whole."""
+    """Eight keys that leave and come back in one burst prove themselves again, and that is told once."""
     plug_eight(umock_bus, vendor)
     watch = watched()
     before = watch.until(all_ok)
     seen = len(watch.sets())
     umock_bus.reset(*(f"1-{number + 1}" for number in range(8)))
     watch.until(lambda keys: all_ok(keys) and all(key.challenge not in challenges(before) for key in keys))
-    assert {len(keys) for keys in watch.sets()[seen:]} == {8}
-    assert len(watch.sets()) - seen <= 3  # one, on a machine that has nothing else to do
+    assert len(watch.sets()) - seen == 1
 
 
 def challenges(keys: KeySet) -> list[Challenge | None]:

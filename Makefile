@@ -10,8 +10,9 @@ SECONDS := 600
 PACKAGES := licensing cluster usbwatch agent coordinator console
 
 # What the tests use of the system: etcd 3.4 and etcdctl beside the wheel's 3.5, a USB bus, network namespaces, partitions,
-# a virtual machine.
-TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi fdisk qemu-system-x86
+# a virtual machine, the virtual IP, packets that get lost, wrong clocks.
+TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi fdisk e2fsprogs qemu-system-x86 \
+  keepalived nftables faketime
 # Debian's kernel, busybox and udevd for that machine, unpacked here and not installed.
 KERNEL := .cache/kernel
 

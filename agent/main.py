@@ -12,21 +12,26 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from agent.challenges import Challenges
+from agent.clock_steps import follow_clock
 from agent.fingerprint import read_fingerprint
+from agent.ledger_seen import LedgerSeen
 from agent.reporter import Author, Reporter
 from agent.rereading import Rereading
 from agent.settings import SIMULATED, AgentSettings
 from agent.sight import Sight
+from agent.track_file import TrackFile
 from agent.vip import watch_address
+from agent.vip_duty import VipDuty
 from agent.vip_file import watch_file
 from cluster.daemon import run_daemon
 from cluster.etcd import open_etcd
 from cluster.identity import BadIdentity, node_uuid
 from cluster.keys import Keys
+from cluster.lease import boottime
 from cluster.lifetime import CannotStart, on_hangup, run_until_told, within
 from cluster.mirror import Mirror
 from cluster.pinned import load_keyring
-from cluster.store import PermissionRefused
+from cluster.store import PermissionRefused, Store
 from cluster.timings import Timings
 from licensing.genuine import judge_key
 from licensing.keyring import Keyring
@@ -63,7 +68,8 @@ async def run(settings: AgentSettings) -> None:
         challenges = Challenges(published, keys.status, settings.site_id)
         bus = open_bus(settings, load_keyring(settings.keyring), challenges.new)
         closing.push_async_callback(within, CLOSING, bus.close)
-        reporter = Reporter(store, keys, author, sight, timings, utc_now)
+        ledger = LedgerSeen(published, keys.status, settings.site_id, settings.state_dir, sight.report_again)
+        reporter = Reporter(store, keys, author, sight, timings, utc_now, lambda: ledger.sequence)
         requests = Mirror(store, keys.reread(author.node), timings)
         log.info("agent starts", extra={"node": author.node, "calls_itself": author.name, "bus": settings.bus})
         await run_until_told(
@@ -72,8 +78,11 @@ async def run(settings: AgentSettings) -> None:
             sight.follow_vip(lambda: watch_vip(settings)),
             on_hangup(bus.reread),
             published.run(),
+            ledger.run(),
+            follow_clock(sight.report_again, utc_now, boottime),
             challenges.run(bus, sight),
             requests.run(),
+            do_vip_duty(settings, store, keys, author.node, sight, timings),
             Rereading(requests, keys.reread(author.node), bus, sight).run(),
         )
     log.info("agent stopped")
@@ -83,7 +92,7 @@ def author_of(settings: AgentSettings) -> Author:
     """Return who this node is."""
     node = node_uuid(settings.node, settings.state_dir)
     fingerprint = read_fingerprint(node)
-    return Author(node, settings.name or socket.gethostname(), fingerprint)
+    return Author(node, settings.name or socket.gethostname(), fingerprint, settings.watches_vip)
 
 
 async def follow_keys(challenges: Challenges, sight: Sight, bus: Bus) -> None:
@@ -110,6 +119,21 @@ def watch_vip(settings: AgentSettings) -> AsyncIterator[bool]:
     if settings.virtual_ip:
         return watch_address(settings.virtual_ip)
     return _never()
+
+
+async def do_vip_duty(
+    settings: AgentSettings, store: Store, keys: Keys, node: str, sight: Sight, timings: Timings
+) -> None:
+    """Follow for ever whether this node may hold the virtual IP, if the site has one."""
+    if not settings.watches_vip:
+        await asyncio.Event().wait()
+    if settings.track_file is None:
+        await VipDuty(store, keys, node, sight, timings).run()
+        return
+    from agent.own_coordinator import OwnCoordinator  # noqa: PLC0415 - a client of HTTP, of no use without the file
+
+    file, coordinator = TrackFile(settings.track_file), OwnCoordinator(settings.coordinator)
+    await VipDuty(store, keys, node, sight, timings, track_file=file, coordinator=coordinator).run()
 
 
 def utc_now() -> dt.datetime:

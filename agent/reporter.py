@@ -43,12 +43,25 @@ class Author(msgspec.Struct, frozen=True):
     node: str
     name: str
     fingerprint: Fingerprint
+    watches_vip: bool = False
 
 
 class Reporter:
-    """Keeps the node's report in the store up to date for as long as `run` runs."""
+    """Keeps the node's report in the store up to date for as long as `run` runs.
 
-    def __init__(self, store: Store, keys: Keys, author: Author, sight: Sight, timings: Timings, wall: Wall) -> None:
+    `ledger_seen` tells the highest sequence of a ledger that was seen; it alone is no reason for a new report.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        author: Author,
+        sight: Sight,
+        timings: Timings,
+        wall: Wall,
+        ledger_seen: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._store = store
         self._live = keys.node(author.node)
         self._last_seen = keys.last_seen(author.node)
@@ -56,6 +69,7 @@ class Reporter:
         self._sight = sight
         self._timings = timings
         self._wall = wall
+        self._ledger_seen = ledger_seen
         self._condition: Condition = Absent(self._live)
         self._complaint = ""
 
@@ -160,6 +174,10 @@ class Reporter:
             uptime=boottime(),
             reread=facts.reread,
             abandoned_readers=facts.abandoned,
+            watches_vip=self._author.watches_vip,
+            contested=facts.contested,
+            serving=facts.serving,
+            ledger_sequence=self._ledger_seen(),
         )
 
     def _patiently(self, *errors: type[Exception]) -> AsyncRetrying:

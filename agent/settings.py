@@ -56,6 +56,22 @@ class AgentSettings(Settings, frozen=True):
         Path | None,
         Meta(description="Demo and tests: this node holds the virtual IP while this file exists."),
     ] = None
+    track_file: Annotated[
+        Path | None,
+        Meta(
+            description="The file by which keepalived is told whether this node may hold the virtual IP (`0`) or has "
+            "to give it up (`1`).",
+            examples=["/run/twinkey/track"],
+        ),
+    ] = None
+    coordinator: Annotated[
+        str,
+        Meta(
+            description="Where the coordinator of this node answers; with `track_file` it is asked once a second.",
+            pattern=r"^https?://[^/]+/?$",
+            examples=["http://127.0.0.1:8441"],
+        ),
+    ] = "http://127.0.0.1:8441"
     lease_ttl: Annotated[
         int, Meta(description="After how long without a sign of life this node's report is stale.", ge=3, le=60)
     ] = 5
@@ -71,6 +87,8 @@ class AgentSettings(Settings, frozen=True):
             parse_uuid(self.node, "node")
         Timings(agent_lease_ttl=self.lease_ttl)
         drivers_with(map(parse_ids, self.stick_ids))
+        if self.track_file and not self.watches_vip:
+            raise ValueError("track_file tells who may hold the virtual IP: set virtual_ip to its address")
         if self.virtual_ip and self.virtual_ip_file:
             raise ValueError("virtual_ip and virtual_ip_file exclude each other: set one of them")
         if self.virtual_ip:
@@ -78,3 +96,8 @@ class AgentSettings(Settings, frozen=True):
                 ipaddress.ip_address(self.virtual_ip)
             except ValueError as error:
                 raise ValueError(f"virtual_ip: {error}; give one address without a prefix length") from error
+
+    @property
+    def watches_vip(self) -> bool:
+        """Whether this node looks for a virtual IP."""
+        return bool(self.virtual_ip or self.virtual_ip_file)

@@ -25,13 +25,17 @@ class Facts(NamedTuple):
     """What a report tells of the node; two reports of the same facts are the same report.
 
     `reread`: the id of the last request to read the keys again that was done. `abandoned`: how many processes that read
-    a key could not be ended.
+    a key could not be ended. `serving` and `contested`: see `agent.serving.Stance`. `again`: how often the store was
+    seen to have lost what was reported.
     """
 
     keys: KeySet
     vip: bool
     reread: str = ""
     abandoned: int = 0
+    serving: bool = True
+    contested: bool = False
+    again: int = 0
 
 
 class Sight:
@@ -43,13 +47,20 @@ class Sight:
         self._vip: bool | None = None
         self._reread = ""
         self._abandoned = 0
+        self._serving, self._contested = True, False
+        self._again = 0
 
     @property
     def facts(self) -> Facts | None:
         """The whole of what is seen, or None until everything was looked at."""
         if self._keys is None or self._vip is None:
             return None
-        return Facts(self._keys, self._vip, self._reread, self._abandoned)
+        return Facts(self._keys, self._vip, self._reread, self._abandoned, self._serving, self._contested, self._again)
+
+    @property
+    def vip(self) -> bool:
+        """Whether this node holds the virtual IP, as far as it was looked for."""
+        return bool(self._vip)
 
     def see_keys(self, keys: KeySet, abandoned: int = 0) -> None:
         """Take the whole set of keys that are plugged in now, and how many readers could not be ended so far."""
@@ -62,6 +73,17 @@ class Sight:
         if held != self._vip:
             self._vip = held
             self.changed.beat()
+
+    def see_stance(self, *, serving: bool, contested: bool) -> None:
+        """Take whether this node can do what the virtual IP is for, and whether another one holds that too."""
+        if (serving, contested) != (self._serving, self._contested):
+            self._serving, self._contested = serving, contested
+            self.changed.beat()
+
+    def report_again(self) -> None:
+        """Take that the store may have an old report instead of the last one."""
+        self._again += 1
+        self.changed.beat()
 
     async def look_again(self, bus: Bus, request: str) -> None:
         """Have all keys read again, and take what was found together with the id of the request."""

@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.election_step import Action, Campaign, Observation, Own, StepDown, Wait, step
+from cluster.election_step import Action, Aside, Campaign, Observation, Own, StepDown, Wait, step
 from cluster.lease import LeaseKeeper, boottime
 from cluster.pulse import Pulse
 from cluster.store import Absent, CreatedAt, Put, Refused, StoreError, Unavailable
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAUSE = 0.1
+_RESERVE_AFTER = 2
+"""Lives of a lease without a leader, after which a candidate that stands aside leads all the same."""
 
 
 class Candidate(Value, frozen=True):
@@ -78,7 +80,8 @@ class Leadership:
 class Election:
     """One candidate; `mirror` must show the leader key and be run by the caller.
 
-    `node` and `name` are what others read in the leader key.
+    `node` and `name` are what others read in the leader key. A candidate can stand aside, for as many reasons as there
+    are: it steps down at once and does not campaign, unless nobody leads for twice the life of a lease.
     """
 
     def __init__(
@@ -101,6 +104,10 @@ class Election:
         self._own: Leadership | None = None
         self._lease: LeaseKeeper | None = None
         self._resigned = asyncio.Event()
+        self._reasons: dict[str, str] = {}
+        self._as_reserve = False
+        self._vacant_since: float | None = None
+        self._wishes = Pulse()
         self._pulse = Pulse()
         self._running = asyncio.Lock()
         self.why = "not started"
@@ -134,14 +141,35 @@ class Election:
         """Return the version as soon as it is more than `seen`."""
         return await self._pulse.after(seen)
 
+    @property
+    def aside(self) -> str:
+        """Why this candidate stands aside; empty while it does not."""
+        return "; ".join(self._reasons.values())
+
+    def stand_aside(self, why: str, *, of: str = "") -> None:
+        """Leave leading to another node, and step down at once; `of` names whose wish it is.
+
+        Each of those who wish it has one reason, and takes it back for itself alone. The same reason again changes
+        nothing: who leads because nobody else did goes on.
+        """
+        if self._reasons.get(of) != why:
+            self._reasons[of] = why
+            self._as_reserve = False
+            self._wishes.beat()
+
+    def stand_up(self, *, of: str = "") -> None:
+        """Take a wish back; without any other, lead again when there is no leader."""
+        if self._reasons.pop(of, None) is not None:
+            self._wishes.beat()
+
     async def run(self) -> None:
         """Campaign and lead until `resign` is called or this is cancelled; the lease is revoked at the end."""
         async with self._running:
             try:
                 while not self._resigned.is_set():
-                    seen = self._mirror.version
-                    pause = await self._act(step(self._observe(), self._state(), self._clock()))
-                    await self._wait(seen, pause)
+                    seen, wishes = self._mirror.version, self._wishes.count
+                    pause = await self._act(step(self._observe(), self._state(), self._clock(), self._aside()))
+                    await self._wait(seen, wishes, pause)
             finally:
                 await self._step_down("resigned")
 
@@ -154,10 +182,22 @@ class Election:
 
     def _observe(self) -> Observation:
         view = self._mirror.view
-        return Observation(self._mirror.connected, view.revision, view.entries.get(self._key))
+        leader = view.entries.get(self._key)
+        if leader is not None or not self._mirror.connected:
+            self._vacant_since = None
+        elif self._vacant_since is None:
+            self._vacant_since = self._clock()
+        return Observation(self._mirror.connected, view.revision, leader)
 
     def _state(self) -> Own | None:
-        return Own(self._own.epoch, self._own.trusted_until) if self._own else None
+        return Own(self._own.epoch, self._own.trusted_until, self._as_reserve) if self._own else None
+
+    def _aside(self) -> Aside | None:
+        """Return whether and why we stand aside, and when we would be needed by what was observed last."""
+        if not self._reasons:
+            return None
+        vacant_since = float("inf") if self._vacant_since is None else self._vacant_since
+        return Aside(self.aside, vacant_since + _RESERVE_AFTER * self._timings.lease_ttl)
 
     async def _act(self, action: Action) -> float | None:
         """Do it; return after how many seconds to look again even if nothing changes."""
@@ -170,11 +210,24 @@ class Election:
             case Wait(why) if why != self.why:
                 self.why = why
                 log.info("waiting: %s", why)
-        return max(0.0, self._own.trusted_until - self._clock()) if self._own else None
+        return self._until_next_step()
 
-    async def _wait(self, seen: int, pause: float | None) -> None:
-        """Return when the mirror changed, our lease is lost, we resigned, or `pause` seconds are over."""
-        waiting = [asyncio.ensure_future(self._mirror.changed(seen)), asyncio.ensure_future(self._resigned.wait())]
+    def _until_next_step(self) -> float | None:
+        """Return the seconds until time alone changes what we do: our lease ends, or nobody has led for long."""
+        if self._own is not None:
+            return max(0.0, self._own.trusted_until - self._clock())
+        aside = self._aside()
+        if aside is None or self._vacant_since is None:
+            return None
+        return max(0.0, aside.needed_from - self._clock())
+
+    async def _wait(self, seen: int, wishes: int, pause: float | None) -> None:
+        """Return when the mirror or a wish changed, our lease is lost, we resigned, or `pause` seconds are over."""
+        waiting = [
+            asyncio.ensure_future(self._mirror.changed(seen)),
+            asyncio.ensure_future(self._wishes.after(wishes)),
+            asyncio.ensure_future(self._resigned.wait()),
+        ]
         if self._lease is not None:
             waiting.append(asyncio.ensure_future(self._lease.lost.wait()))
         try:
@@ -185,6 +238,7 @@ class Election:
 
     async def _campaign(self) -> bool:
         """Try once; whether we lead now."""
+        as_reserve, wishes = bool(self._reasons), self._wishes.count
         try:
             self._lease = await LeaseKeeper.start(self._store, self._timings.lease_ttl, self._timings, self._clock)
             epoch = await self._claim(self._lease)
@@ -195,6 +249,7 @@ class Election:
             await self._step_down("lost the campaign")
             return False
         self._own = Leadership(self._key, epoch, self._lease)
+        self._as_reserve = as_reserve and wishes == self._wishes.count
         self.why = "leading"
         log.warning("leading in epoch %d", epoch)
         self._pulse.beat()

@@ -23,10 +23,22 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Our own leadership: its epoch and the time until which its lease is trusted."""
+    """Our own leadership: its epoch and the time until which its lease is trusted.
+
+    `as_reserve`: we were elected although we stand aside, because nobody else led.
+    """
 
     epoch: int
     trusted_until: float
+    as_reserve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """We want another node to lead: why, and from when on we do it all the same, should nobody lead until then."""
+
+    why: str
+    needed_from: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +68,27 @@ class Wait:
 Action = Campaign | Lead | StepDown | Wait
 
 
-def step(seen: Observation, own: Own | None, now: float) -> Action:
-    """Say what a candidate does next; `own` is None for one that does not lead, `now` is on the lease's clock."""
+def step(seen: Observation, own: Own | None, now: float, aside: Aside | None = None) -> Action:
+    """Say what a candidate does next; `own` is None for one that does not lead, `now` is on the lease's clock.
+
+    One that stands `aside` leaves leading to the others, and leads only where nobody does: better than nobody.
+    """
     if own is not None:
-        return _lead_on(seen, own, now)
+        return _lead_on(seen, own, now, aside)
     if not seen.connected:
         return Wait("the store is out of reach")
     if seen.leader is None:
-        return Campaign()
+        return Campaign() if aside is None or now >= aside.needed_from else Wait(_stands_aside(aside))
     if not seen.leader.lease_id:
         return Wait(f"{seen.leader.key} was written without a lease and would stay for ever: delete it")
     return Wait("another node leads")
 
 
-def _lead_on(seen: Observation, own: Own, now: float) -> Action:
+def _lead_on(seen: Observation, own: Own, now: float, aside: Aside | None) -> Action:
     if now >= own.trusted_until:
         return StepDown("the lease ran out")
+    if aside is not None and not own.as_reserve:
+        return StepDown(_stands_aside(aside))
     if seen.revision < own.epoch:
         return Lead()  # what is seen is older than our election
     if seen.leader is None:
@@ -79,3 +96,7 @@ def _lead_on(seen: Observation, own: Own, now: float) -> Action:
     if seen.leader.create_revision != own.epoch:
         return StepDown("another node was elected")
     return Lead()
+
+
+def _stands_aside(aside: Aside) -> str:
+    return f"stands aside: {aside.why}"

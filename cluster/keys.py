@@ -60,6 +60,15 @@ class Keys:
         return self.prefix + "reread/" + _segment("node uuid", uuid)
 
     @property
+    def drains(self) -> str:
+        """Prefix of the marks of nodes that are about to be serviced."""
+        return self.prefix + "drain/"
+
+    def drain(self, uuid: str) -> str:
+        """Return where it is marked that a node is about to be serviced."""
+        return self.drains + _segment("node uuid", uuid)
+
+    @property
     def leader(self) -> str:
         """Who leads, under the leader's lease; its create-revision is the epoch."""
         return self.prefix + "leader"

@@ -12,8 +12,8 @@ from cluster.keys import Keys, last_part
 from cluster.ranks import STRIDE, Line, locate
 from cluster.store import Entry, Put, Store
 from cluster.values import BadValue, decode_value, encode_value
-from licensing.model import Time
-from licensing.records import Altered, ChainHead, Record, Walk, finish, spoilt, step
+from licensing.model import Restored, Time
+from licensing.records import Altered, ChainHead, Record, Walk, finish, past_losses, spoilt, step
 
 SortBy = Literal["uploadDate", "issuedDate", "expiredDate"]
 
@@ -85,34 +85,48 @@ class RecordPages:
 
     async def _records(self, entries: tuple[Entry, ...], sort_by: SortBy) -> tuple[Record | BadRecord, ...]:
         if sort_by == "uploadDate":
-            return tuple(_decode(entry.key, entry) for entry in entries)
+            return tuple(decode_record(entry.key, entry) for entry in entries)
         keys = [self._keys.records + entry.key.rpartition("~")[2] for entry in entries]
-        return tuple(map(_decode, keys, await self._store.read(keys)))
+        return tuple(map(decode_record, keys, await self._store.read(keys)))
 
 
-async def verify_stored(store: Store, keys: Keys, head: ChainHead) -> Altered | None:
+async def verify_stored(store: Store, keys: Keys, head: ChainHead, losses: tuple[Restored, ...] = ()) -> Altered | None:
     """Return the first of the records that the head speaks of that was altered or is missing; None when all are well.
 
-    Reads them all, a few hundred at a time. Read the head first: records added since are not looked at.
+    Reads them all, a few hundred at a time. Read the head first: records added since are not looked at. Those in
+    `losses` may be missing.
 
     Raises:
         StoreError
     """
-    walk = Walk()
+    walk = Walk(losses=losses)
     for first in range(0, head.count, _BATCH):
         end = min(first + _BATCH, head.count)
         for entry in await store.page(keys.record(first), keys.record(end), _BATCH):
-            record = _decode(entry.key, entry)
+            record = decode_record(entry.key, entry)
             after = spoilt(walk, record.why) if isinstance(record, BadRecord) else step(walk, record)
             if isinstance(after, Altered):
                 return after
             walk = after
-        if walk.chain.count < end:
+        if walk.chain.count < end and not walk.in_a_loss:
             break
-    return finish(walk, head)
+    last = past_losses(walk, head.count)
+    return last if isinstance(last, Altered) else finish(last, head)
 
 
-def _decode(key: str, entry: Entry | None) -> Record | BadRecord:
+async def missing_records(store: Store, keys: Keys, loss: Restored) -> tuple[int, int] | None:
+    """Return the numbers of the first and the last record of a loss that are not there; None where all are.
+
+    Raises:
+        StoreError
+    """
+    (part,) = await store.parts([keys.record(loss.first), keys.record(loss.end)])
+    first = loss.first + part.count  # a copy of the store ends somewhere: what it lacks is the end
+    return (first, loss.end - 1) if first < loss.end else None
+
+
+def decode_record(key: str, entry: Entry | None) -> Record | BadRecord:
+    """Return the record that is stored under a key, or why there is none that can be used."""
     if entry is None:
         return BadRecord(key, "it is missing")
     try:

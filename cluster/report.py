@@ -41,12 +41,14 @@ class Reread(Value, frozen=True):
     id: Name
 
 
-class Report(Value, frozen=True):
+class Report(Value, frozen=True, omit_defaults=True):
     """Everything one node sees.
 
     `written_at` is its wall clock, `uptime` its boot-time clock in seconds. `reread`: the id of the last `Reread` that
     was done, so that the keys are as they were after it; empty for none. `abandoned_readers`: processes reading a USB
-    key that could not be ended since the agent started.
+    key that could not be ended since the agent started. `watches_vip`: whether it looks for a virtual IP at all;
+    `contested`: it holds that and has seen that another live report says so too. `serving`: whether it may hold it.
+    `ledger_sequence`: the highest sequence of a ledger that its disk has seen.
     """
 
     node: Name
@@ -58,3 +60,7 @@ class Report(Value, frozen=True):
     uptime: float = msgspec.field(default=0.0)
     reread: str = ""
     abandoned_readers: Count = 0
+    watches_vip: bool = False
+    contested: bool = False
+    serving: bool = True
+    ledger_sequence: Count = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from cluster.store import Entry
-from licensing.model import Epoch, Index
+from licensing.model import Count, Epoch, Index
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -25,7 +25,16 @@ class _Stored(msgspec.Struct, frozen=True):
     data: Term
 
 
+class _Ledger(msgspec.Struct, frozen=True, rename="camel"):
+    ledger_sequence: Count = 0
+
+
+class _MadeFrom(msgspec.Struct, frozen=True):
+    data: _Ledger
+
+
 _decode = msgspec.json.Decoder(_Stored).decode
+_decode_ledger = msgspec.json.Decoder(_MadeFrom).decode
 
 
 def read_term(entry: Entry | None) -> Term:
@@ -34,3 +43,11 @@ def read_term(entry: Entry | None) -> Term:
         return NOBODY if entry is None else _decode(entry.value).data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NOBODY
+
+
+def read_ledger_sequence(entry: Entry | None) -> int:
+    """Return the sequence of the ledger from which the published answer was made; 0 where that is not known."""
+    try:
+        return 0 if entry is None else _decode_ledger(entry.value).data.ledger_sequence
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0

@@ -32,7 +32,7 @@ class Timings:
     margin: float = 0.5
     attempt: float = 0.7
     call_deadline: float = 1.4
-    probe: float = 1.25
+    probe: float = 1.1
 
     def __post_init__(self) -> None:
         for name in ("renew", "margin", "attempt", "call_deadline", "probe"):

@@ -181,6 +181,7 @@ class Node(Body, frozen=True):
     vip: bool
     ukeys: tuple[Key, ...] = ()
     problem: str = ""
+    drained: bool = False
 
 
 class Leader(Body, frozen=True):
@@ -221,6 +222,8 @@ class SiteStatus(Body, frozen=True):
     leader: Leader | None = None
     reasons: tuple[str, ...] = ()
     site_id: str = ""
+    vip_holders: tuple[str, ...] = ()
+    vip_state: str | None = None
 
 
 def parse_status(answer: Answer) -> SiteStatus:

@@ -41,13 +41,30 @@ class Page(Body, frozen=True):
     reasons: tuple[str, ...] = ()
 
 
+class Missing(Body, frozen=True):
+    """Records that were lost with an old copy of the store."""
+
+    first: int
+    last: int
+    at: Time
+
+
 class Verified(Body, frozen=True):
-    """Whether the history is as it was written; `number` and `why` of the first record that is not."""
+    """Whether the history is as it was written; `number` and `why` of the first record that is not.
+
+    `missing`: records that are known to be lost.
+    """
 
     intact: bool
     count: int
     number: int | None = None
     why: str = ""
+    missing: tuple[Missing, ...] = ()
+
+    @property
+    def present(self) -> int:
+        """How many records there are."""
+        return self.count - sum(lost.last - lost.first + 1 for lost in self.missing)
 
 
 @click.group(invoke_without_command=True)
@@ -85,12 +102,23 @@ def verify(site: Connection) -> None:
     found = site.decoded(answer, _verified)
     if site.as_json:
         click.echo(answer.body)
-    elif found.intact:
-        click.echo(f"All {found.count} records are as they were written.")
+    else:
+        _tell(found)
     if not found.intact:
         text = f"record {found.number} was altered or is missing: {found.why}. Compare with a backup of the site."
         click.echo(f"twinkey: {text}", err=True)
         sys.exit(ERROR)
+
+
+def _tell(found: Verified) -> None:
+    for lost in found.missing:
+        click.echo(
+            f"Records {lost.first} to {lost.last} are missing (the store was restored from an old copy, which was put "
+            f"right {when(lost.at)})."
+        )
+    if found.intact:
+        which = f"The other {found.present}" if found.missing else f"All {found.count}"
+        click.echo(f"{which} records are as they were written.")
 
 
 def _page(answer: Answer) -> Page:

@@ -108,7 +108,7 @@ def _usage(usage: Units | None, quota: Units | None) -> Text:
 
 def _node(node: Node, site: SiteStatus) -> Text:
     leads = site.leader is not None and site.leader.management_node_uuid == node.management_node_uuid
-    roles = [role for role, has in (("leader", leads), ("virtual IP", node.vip)) if has]
+    roles = [role for role, has in (("leader", leads), ("virtual IP", node.vip), ("drained", node.drained)) if has]
     keys = ", ".join(map(_key, node.ukeys))
     state = ("reachable", GOOD) if node.reachable else ("not reachable", WARN)
     text = "; ".join([*roles, f"keys: {keys}" if keys else "no USB key", *filter(None, [node.problem])])

@@ -13,9 +13,12 @@ from cluster.waking import first_of
 from coordinator.board import Answer, Board, Sight, answer_from
 from coordinator.facts import Facts
 from coordinator.metrics import Metrics
+from coordinator.notices import Notice
 from coordinator.outlook import Outlook
-from coordinator.published import Leader, Published
-from licensing.model import Ledger, Site
+from coordinator.published import Leader, Published, with_own_notices
+from coordinator.restored_store import judge
+from coordinator.snapshot import Memory
+from licensing.model import Alert, Ledger, Site
 
 log = logging.getLogger(__name__)
 
@@ -24,54 +27,95 @@ LONGEST_PAUSE = 60.0
 
 
 class Answering:
-    """The task that follows the mirror and shows answers; it remembers the last good values, should bad ones come."""
+    """The task that follows the mirror and shows answers; it remembers the last good values, should bad ones come.
 
-    def __init__(self, outlook: Outlook, board: Board, metrics: Metrics) -> None:
+    `memory` is what this node's disk remembers: the first answer comes from there, and what is seen goes there. `node`
+    is this node's uuid.
+    """
+
+    def __init__(self, outlook: Outlook, board: Board, metrics: Metrics, memory: Memory, node: str) -> None:
         self._outlook = outlook
         self._mirror = outlook.mirror
         self._election = outlook.election
         self._clock = outlook.clock
         self._board = board
         self._metrics = metrics
-        self._published: Published | None = None
-        self._site: Site | None = None
-        self._ledger: Ledger | None = None
+        self._memory = memory
+        self._node = node
+        known = memory.kept
+        self._published: Published | None = known.published if known else None
+        self._site: Site | None = known.site if known else None
+        self._ledger: Ledger | None = known.ledger if known else None
         self._problems: tuple[str, ...] = ()
+        self._epoch: int | None = None
 
     async def run(self) -> None:
         """Follow the mirror until cancelled."""
         while True:
-            seen = self._mirror.version
+            seen, clocks = self._mirror.version, self._outlook.clocks.moved.count
             answer = self._look()
-            await first_of(self._mirror.changed(seen), timeout=self._pause(answer))
+            moved = self._outlook.clocks.moved.after(clocks)
+            await first_of(self._mirror.changed(seen), moved, timeout=self._pause(answer))
 
     def _look(self) -> Answer | None:
-        if self._mirror.view.revision == 0:
-            return None  # nothing was read yet, which is not the same as nothing being there
-        facts = self._remember(self._outlook.look())
-        if self._published is None:
+        if self._mirror.view.revision == 0:  # nothing was read yet, which is not the same as nothing being there
+            return self._from_memory()
+        facts = self._outlook.look()
+        self._memory.take(facts)
+        verdict = judge(facts, self._memory.newest, self._node)
+        self._remember(facts, older=verdict is not None)
+        facts, published = replace(facts, site=self._site, ledger=self._ledger), self._published
+        if published is None:
             return None
-        sight = Sight(self._mirror.connected, self._leader() if self._mirror.connected else None)
-        answer = answer_from(facts, self._published, sight, self._clock.now(), self._outlook.policy)
+        if verdict is not None:  # nothing of an older store is shown but that it is there
+            facts = replace(facts, blocking=(*facts.blocking, verdict.why))
+            published = with_own_notices(published, (Notice(Alert.STORE_RESTORED, verdict.why),))
+        published = with_own_notices(published, self._outlook.clocks.own_notices)
+        sight = Sight(self._mirror.connected, self._leader() if self._mirror.connected else None, facts.roles)
+        answer = answer_from(facts, published, sight, self._clock.now(), self._outlook.policy)
         self._board.show(answer)
         return answer
 
-    def _remember(self, facts: Facts) -> Facts:
-        """Note the newest good values and return the facts with those in the place of missing or bad ones."""
+    def _from_memory(self) -> Answer | None:
+        """Answer from what the disk remembers, as old as that is; None where it remembers no answer."""
+        facts, published = self._memory.kept, self._published
+        if facts is None or published is None:
+            return None
+        known_at = max(published.as_of, facts.clock.high_water) if facts.clock else published.as_of
+        clocks = self._outlook.clocks
+        self._clock.saw(known_at)
+        clocks.judge()
+        now = self._clock.now()
+        published = with_own_notices(published, clocks.own_notices)
+        answer = answer_from(facts, published, Sight(connected=False, leader=None), now, self._outlook.policy)
+        # an age is no consequence: here the wall clock counts even where it is not believed
+        self._board.show(answer, age=(max(now, self._clock.wall()) - known_at).total_seconds())
+        return answer
+
+    def _remember(self, facts: Facts, *, older: bool) -> None:
+        """Note the newest good values; those of a store that is `older` only where there are no others."""
         if facts.problems != self._problems:
             self._problems = facts.problems
             for problem in facts.problems:
                 log.error("stored value cannot be used", extra={"problem": problem})
-        if facts.published is not None and facts.published != self._published:
+        if older and self._published is not None:
+            return
+        if facts.published is not None and self._is_news(facts.published):
             self._note(facts.published)
         self._site = facts.site or self._site
         self._ledger = facts.ledger or self._ledger
-        return replace(facts, site=self._site, ledger=self._ledger)
+
+    def _is_news(self, published: Published) -> bool:
+        """Whether this is another answer, and not one of an older ledger, which an old copy of the store had."""
+        before = self._published
+        if before is None or not published.ledger_sequence:
+            return True
+        return published != before and published.ledger_sequence >= before.ledger_sequence
 
     def _note(self, published: Published) -> None:
-        if self._published is not None and self._published.epoch != published.epoch:
+        if self._epoch not in {None, published.epoch}:
             self._metrics.leader_changes.inc()
-        self._published = published
+        self._published, self._epoch = published, published.epoch
 
     def _leader(self) -> Leader | None:
         """Who leads; where the leader key cannot be read, the one who published under it."""

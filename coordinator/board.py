@@ -11,15 +11,18 @@ import hashlib
 from collections.abc import Callable
 
 import msgspec
+from msgspec import structs
 from msgspec.structs import replace
 
 from cluster.pulse import Pulse
 from coordinator.facts import Facts
+from coordinator.notices import with_notices
 from coordinator.published import Leader, Published
+from coordinator.roles import Roles, VipState
 from licensing.canonical import encode
 from licensing.describe import describe, lapse
 from licensing.horizon import next_change_unseen
-from licensing.model import Epoch, Index, Name, Status, Time, Validity
+from licensing.model import Epoch, Index, Name, NodeStatus, Status, Time, Validity
 from licensing.policy import Policy
 
 PATIENCE = dt.timedelta(seconds=2)
@@ -29,12 +32,22 @@ PATIENCE = dt.timedelta(seconds=2)
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC) - PATIENCE
 
 
+class StatusNode(NodeStatus, frozen=True):
+    """One node: what was published of it, and whether it is about to be serviced and has handed its roles over."""
+
+    drained: bool = False
+
+
 class StatusBody(Status, frozen=True):
     """The body of `GET /v1/status`: the law's answer, and who gave it when.
 
     `leader` is None when none is in sight. `stale`: this node cannot tell whether the answer is still the newest.
+    `vip_state` is None on a site without a virtual IP.
     """
 
+    nodes: tuple[StatusNode, ...]
+    vip_holders: tuple[str, ...]
+    vip_state: VipState | None
     site_id: Name
     leader: Leader | None
     epoch: Epoch
@@ -57,6 +70,7 @@ class Sight(msgspec.Struct, frozen=True):
 
     connected: bool
     leader: Leader | None
+    roles: Roles = Roles()
 
 
 class Board:
@@ -68,12 +82,15 @@ class Board:
         self._stale_since: float | None = None
         self._pulse = Pulse()
 
-    def show(self, answer: Answer) -> None:
-        """Replace the answer; whoever waits is woken if it differs from the one before."""
+    def show(self, answer: Answer, age: float = 0.0) -> None:
+        """Replace the answer; whoever waits is woken if it differs from the one before.
+
+        `age`: for how many seconds a first answer has been stale already.
+        """
         if not answer.status.stale:
             self._stale_since = None
         elif self._stale_since is None:
-            self._stale_since = self._boot()
+            self._stale_since = self._boot() - age
         same = self.answer is not None and self.answer.body == answer.body
         self.answer = answer
         if not same:
@@ -113,10 +130,12 @@ def answer_from(facts: Facts, published: Published, sight: Sight, now: Time, pol
 def _as_time_passes(facts: Facts, published: Published, now: Time, policy: Policy) -> tuple[Status, Time | None]:
     """What the last answer has become by the passing of time alone: expiries apply, nothing else does."""
     if facts.site is None or facts.ledger is None:
-        return lapse(published.status, now, policy)
-    last = published.status
-    status = describe(facts.site, facts.ledger, last.nodes, last.key_state_reason, now, policy)
-    return status, next_change_unseen(facts.site, facts.ledger, now)
+        status, again_at = lapse(published.status, now, policy)
+    else:
+        last = published.status
+        status = describe(facts.site, facts.ledger, last.nodes, last.key_state_reason, now, policy)
+        again_at = next_change_unseen(facts.site, facts.ledger, now)
+    return with_notices(status, published.notices), again_at
 
 
 def _doubts(sight: Sight, published: Published, now: Time) -> tuple[str, ...]:
@@ -140,8 +159,11 @@ def _end(status: Status) -> Time | None:
 
 def _answer(status: Status, published: Published, sight: Sight, more: tuple[str, ...], again_at: Time | None) -> Answer:
     told = {name: getattr(status, name) for name in Status.__struct_fields__}
+    told["nodes"] = tuple(_with_role(node, sight.roles) for node in status.nodes)
     body = StatusBody(
         **told,
+        vip_holders=sight.roles.vip_holders,
+        vip_state=sight.roles.vip_state,
         site_id=published.site_id,
         leader=sight.leader,
         epoch=published.epoch,
@@ -152,3 +174,7 @@ def _answer(status: Status, published: Published, sight: Sight, more: tuple[str,
     body = replace(body, reasons=tuple(dict.fromkeys((*body.reasons, *more))))
     data = encode(body)
     return Answer(body, data, f'"{hashlib.sha256(data).hexdigest()[:32]}"', again_at)
+
+
+def _with_role(node: NodeStatus, roles: Roles) -> StatusNode:
+    return StatusNode(**structs.asdict(node), drained=roles.of(node.management_node_uuid).drained)

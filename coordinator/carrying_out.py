@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import replace
 
-from coordinator.orders import Install, Order, Outcome, Remove, RenewRequestCode, Synchronise
+from coordinator.orders import AddNode, Install, Order, Outcome, Remove, RenewRequestCode, Restore, Synchronise
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.install import Circumstances, NotInstalled, install, remove, synchronise
 from licensing.keyring import Keyring
@@ -17,6 +17,7 @@ from licensing.presence import Presence, observe
 from licensing.quota import UNITS, over_quota
 from licensing.request_code import RequestCode, render
 
+MOST_MEMBERS = 2
 KEPT_NONCES = 8
 """How many request codes stay usable."""
 
@@ -69,6 +70,10 @@ def carry_out(order: Order, scene: Scene) -> CarriedOut:
             return _done(scene, ledger, Outcome(200, "", text, "", changed=ledger != scene.ledger, licences=keys))
         case RenewRequestCode():
             return _renew(order.fresh, scene)
+        case AddNode(node=node):
+            return _add_node(node, scene)
+        case Restore():  # it takes the place of what the scene is made of
+            raise NotImplementedError("A restore is planned by coordinator.restoring.")
 
 
 def with_request_code(site: Site, fingerprints: Iterable[str], nonce: str, ledger: Ledger) -> Site:
@@ -95,6 +100,22 @@ def _renew(nonce: str, scene: Scene) -> CarriedOut:
     site = with_request_code(scene.site, scene.fingerprints, nonce, scene.ledger)
     outcome = Outcome(200, "", "There is a new request code.", "Send it to the vendor.", changed=True)
     return CarriedOut(site, scene.ledger, outcome)
+
+
+def _add_node(node: str, scene: Scene) -> CarriedOut:
+    """Let a node join; the next request code, made when all nodes have reported, names its machine too."""
+    site = scene.site
+    if node in site.members:
+        text = f"The node {node} is a member of this site already; nothing changed."
+        return _done(scene, scene.ledger, Outcome(200, "", text, "", changed=False, node=node))
+    if len(site.members) >= MOST_MEMBERS:
+        text = f"The site has {MOST_MEMBERS} management nodes already: {', '.join(site.members)}."
+        hint = "A node with new hardware takes the identity of the one that it replaces: set `node` in its settings."
+        return CarriedOut(site, scene.ledger, Outcome(409, "site-full", text, hint, changed=False))
+    grown = replace(site, members=(*site.members, node), request="")
+    hint = "Start its agent and coordinator; then there is a new request code, and the licence stays as it is."
+    outcome = Outcome(200, "", f"The node {node} is a member of this site now.", hint, changed=True, node=node)
+    return CarriedOut(grown, scene.ledger, outcome)
 
 
 def _remove(licence_id: str, scene: Scene) -> CarriedOut:

@@ -17,6 +17,7 @@ from cluster.store import Absent, Condition, Delete, ModifiedAt, Put, View, Writ
 from cluster.values import encode_value
 from coordinator.carrying_out import CarriedOut, Scene, carry_out
 from coordinator.facts import Facts, Waiting
+from coordinator.notices import Notice, with_notices
 from coordinator.orders import Outcome
 from coordinator.published import Clock, Leader, Published
 from licensing.decide import Change, Decision, decide
@@ -39,7 +40,7 @@ class Office(msgspec.Struct, frozen=True):
     """Who publishes, under which epoch, and the highest index it knows of.
 
     `since`: when the office was taken, in effective time. `keyring`: the vendor's keys. `outcome_lease`: the lease
-    under which outcomes of orders are written.
+    under which outcomes of orders are written. `notices`: what to tell beside what is decided.
     """
 
     keys: Keys
@@ -49,6 +50,7 @@ class Office(msgspec.Struct, frozen=True):
     since: Time
     keyring: Keyring
     outcome_lease: int = 0
+    notices: tuple[Notice, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -82,17 +84,18 @@ def _planned(
     now, policy = scene.now, scene.policy
     decision = decide(carried.site, facts.views, carried.ledger, now, policy)
     cause = Cause() if waiting is None or waiting.order is None else waiting.order.cause
-    writes = _writes(facts, decision, office, now, cause)
-    if carried.site != facts.site:
+    moved = carried.site != facts.site
+    writes = _writes(facts, decision, office, now, cause, counts=moved)
+    if moved:
         writes.append(Put(office.keys.site, encode_value(carried.site)))
     if waiting is not None:
-        writes += _answered(waiting, carried.outcome, office)
+        writes += answered(waiting, carried.outcome, office)
     elif not writes and _clock_due(facts, now):
         writes.append(_clock(office, now, _index(facts, office)))
     keys = (office.keys.ledger, office.keys.site, office.keys.status, office.keys.usage)
     return Plan(
         writes=tuple(writes),
-        conditions=_read(view, *keys, *([waiting.entry.key] if waiting else [])),
+        conditions=as_read(view, *keys, *([waiting.entry.key] if waiting else [])),
         changes=decision.changes,
         again_at=min(decision.next_change or _clock_at(facts, now), _clock_at(facts, now)),
     )
@@ -113,7 +116,7 @@ def _carried_out(waiting: Waiting, scene: Scene) -> CarriedOut:
     return CarriedOut(scene.site, scene.ledger, outcome)
 
 
-def _answered(waiting: Waiting, outcome: Outcome, office: Office) -> list[Write]:
+def answered(waiting: Waiting, outcome: Outcome, office: Office) -> list[Write]:
     """Take the order out of the inbox and write what became of it; nobody asks for what has no proper id."""
     taken = Delete(waiting.entry.key)
     try:
@@ -148,27 +151,29 @@ def _dark(facts: Facts, office: Office, now: Time) -> dt.timedelta:
     return silence if silence > CLOCK_EVERY + _SLACK else dt.timedelta()
 
 
-def _writes(facts: Facts, decision: Decision, office: Office, now: Time, cause: Cause) -> list[Write]:
+def _writes(facts: Facts, decision: Decision, office: Office, now: Time, cause: Cause, *, counts: bool) -> list[Write]:
+    """Return the writes of a decision; where it `counts`, the ledger's sequence rises although the ledger is the same.
+
+    So an order that changes the site alone is not lost unnoticed with an old copy of the store.
+    """
     assert facts.ledger is not None
     published, before = facts.published, _stored(facts.ledger)
-    status = _with_problems(decision.status, facts.problems)
+    notices = tuple(dict.fromkeys(office.notices))
+    status = with_notices(_with_problems(decision.status, facts.problems), notices)
     ledger = replace(_stored(decision.ledger), sequence=before.sequence)
     unrecorded = before.record_count == 0 and not before.trial_over  # that the trial has started
-    changed_ledger = ledger != before or unrecorded
+    changed_ledger = ledger != before or unrecorded or counts
+    sequence = before.sequence + 1 if changed_ledger else before.sequence
     known = _index(facts, office)
-    told = published is not None and (published.status, published.epoch, published.index) == (
-        status,
-        office.epoch,
-        known,
-    )
-    if told and not changed_ledger:
+    answer = Published(office.keys.site_id, status, office.leader, office.epoch, known, now, sequence, notices)
+    if published is not None and replace(answer, leader=published.leader, as_of=published.as_of) == published:
         return []
     index = known + 1
-    answer = Published(office.keys.site_id, status, office.leader, office.epoch, index, now)
+    answer = replace(answer, index=index)
     told_now: list[Write] = [Put(office.keys.status, encode_value(answer)), _clock(office, now, index)]
     if not changed_ledger:
         return told_now
-    recorded, records = _record(facts, replace(ledger, sequence=before.sequence + 1), office, now, cause)
+    recorded, records = _record(facts, replace(ledger, sequence=sequence), office, now, cause)
     return [Put(office.keys.ledger, encode_value(recorded)), *told_now, *records]
 
 
@@ -207,7 +212,7 @@ def _stored(ledger: Ledger) -> Ledger:
     return replace(ledger, usage=None)
 
 
-def _read(view: View, *keys: str) -> tuple[Condition, ...]:
+def as_read(view: View, *keys: str) -> tuple[Condition, ...]:
     """Conditions that hold as long as what was read is still what is stored."""
     entries = ((key, view.entries.get(key)) for key in keys)
     return tuple(ModifiedAt(key, entry.mod_revision) if entry else Absent(key) for key, entry in entries)

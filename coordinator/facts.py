@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from cluster.drain import read_drain
 from cluster.election import read_candidate
 from cluster.keys import Keys, last_part
 from cluster.report import Report, ReportedKey
@@ -19,6 +20,7 @@ from cluster.store import Entry, View
 from cluster.values import BadValue, decode_value
 from coordinator.orders import Order
 from coordinator.published import Clock, Published
+from coordinator.roles import NodeRole, Roles
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.genuine import judge_key
 from licensing.keyring import Keyring
@@ -50,7 +52,8 @@ _EARLIEST, _LATEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1
 class Facts(msgspec.Struct, frozen=True):
     """What is stored at one revision, decoded. `site` and `ledger` are None where they are missing or bad.
 
-    `problems`: what cannot be used. `blocking`: those of them that stop decisions.
+    `problems`: what cannot be used. `blocking`: those of them that stop decisions. `sightings`: which ledger the nodes
+    have seen. `roles`: who is drained and who holds the virtual IP.
     """
 
     site: Site | None
@@ -61,6 +64,16 @@ class Facts(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     blocking: tuple[str, ...]
     orders: tuple[Waiting, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    roles: Roles = Roles()
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """The highest sequence of a ledger that a node's agent says to have seen."""
+
+    node: str
+    name: str
+    sequence: int
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -74,6 +87,15 @@ class _Bad(NamedTuple):
     """What is remembered of a value that cannot be used: why, and no exception, which would hold on to old views."""
 
     why: str
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What a report says, for the law and beside it."""
+
+    view: NodeView
+    ledger_sequence: int
+    watches_vip: bool
+    serving: bool
 
 
 class FactReader:
@@ -94,6 +116,7 @@ class FactReader:
         clock = self._value(view, self._keys.clock, self._clock, problems)
         published = self._value(view, self._keys.status, self._published, problems)
         self._value(view, self._keys.leader, read_candidate, problems)  # the election reads it; here it is judged
+        roles = self._roles(view, site, problems)
         if ledger is None and self._keys.ledger not in view.entries:
             ledger = Ledger()
         self._forget(view)
@@ -106,6 +129,8 @@ class FactReader:
             problems=(*problems, *blocking, *self._strangers(view, site)),
             blocking=tuple(blocking),
             orders=tuple(self._waiting(view)),
+            sightings=tuple(self._sightings(view, site)),
+            roles=roles,
         )
 
     def _waiting(self, view: View) -> list[Waiting]:
@@ -172,7 +197,8 @@ class FactReader:
 
     def _ledger(self, entry: Entry) -> Ledger:
         ledger = decode_value(entry.key, entry.value, Ledger)
-        _check_times(entry.key, *ledger.missing_since.values(), *_times_of(ledger.keys))
+        restored = (each.at for each in ledger.restored)
+        _check_times(entry.key, *ledger.missing_since.values(), *_times_of(ledger.keys), *restored)
         for signed in ledger.installed:
             self._verify(entry.key, signed, None)
         for history in ledger.keys:
@@ -204,18 +230,49 @@ class FactReader:
         if entry is None:
             return NodeView(node, node, Visibility.UNKNOWN, problem="It has never reported.")
         try:
-            report = self._cached(entry, self._report)
+            told = self._cached(entry, self._report)
         except BadValue as bad:
             return NodeView(node, node, Visibility.UNKNOWN, problem=f"Its report cannot be used: {bad}")
-        return msgspec.structs.replace(report, visibility=Visibility.LIVE if live else Visibility.STALE)
+        return msgspec.structs.replace(told.view, visibility=Visibility.LIVE if live else Visibility.STALE)
 
-    def _report(self, entry: Entry) -> NodeView:
+    def _roles(self, view: View, site: Site | None, problems: list[str]) -> Roles:
+        return Roles(tuple(self._role(view, node, problems) for node in (site.members if site else ())))
+
+    def _role(self, view: View, node: str, problems: list[str]) -> NodeRole:
+        live, last = view.entries.get(self._keys.node(node)), view.entries.get(self._keys.last_seen(node))
+        drained = self._value(view, self._keys.drain(node), read_drain, problems) is not None
+        entry = live or last
+        try:
+            told = self._cached(entry, self._report) if entry else None
+        except BadValue:
+            told = None
+        if told is None:
+            return NodeRole(node, node, live=False, drained=drained)
+        name, vip = told.view.name, told.view.vip
+        return NodeRole(node, name, live is not None, vip, told.watches_vip, told.serving, drained)
+
+    def _sightings(self, view: View, site: Site | None) -> Iterator[Sighting]:
+        """What live reports say of the ledger; while the site is unknown everybody is heard, for there are no members.
+
+        Only live ones: a last report of a node that is gone may be as old as the store, and nobody could act on it.
+        """
+        for entry in view.under(self._keys.nodes):
+            node = last_part(entry.key)
+            if site is not None and node not in site.members:
+                continue
+            try:
+                told = self._cached(entry, self._report)
+            except BadValue:
+                continue
+            yield Sighting(node, told.view.name, told.ledger_sequence)
+
+    def _report(self, entry: Entry) -> _Told:
         report = decode_value(entry.key, entry.value, Report)
         if report.node != last_part(entry.key):
             raise BadValue(entry.key, f"is a report of node {report.node}")
         if len(report.keys) > MOST_KEYS:
             raise BadValue(entry.key, f"names {len(report.keys)} USB keys; {MOST_KEYS} are allowed")
-        return NodeView(
+        view = NodeView(
             node=report.node,
             name=report.name[:LONGEST_NAME],
             visibility=Visibility.LIVE,
@@ -225,6 +282,7 @@ class FactReader:
             fingerprint=report.fingerprint.value,
             abandoned_readers=report.abandoned_readers,
         )
+        return _Told(view, report.ledger_sequence, report.watches_vip, report.serving)
 
     def _key(self, key: ReportedKey) -> InsertedKey:
         """Judge a key again from what it holds and proved; an agent's word that it is good counts for nothing."""

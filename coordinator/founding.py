@@ -6,7 +6,6 @@ The start of the trial is kept in etcd and on every node's disk; the earliest th
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 from cluster.keys import Keys
 from cluster.store import Absent, ModifiedAt, Put, View
 from cluster.values import BadValue, decode_value, encode_value
+from cluster.whole_file import write_whole
 from coordinator.carrying_out import with_request_code
 from coordinator.cycle import CLOCK_EVERY, Plan
 from coordinator.facts import Facts
@@ -49,11 +49,15 @@ class Founding:
         self._file = state_dir / FILE
         self._kept = self._load()
 
-    def plan(self, facts: Facts, view: View, now: Time) -> Plan | None:
-        """Return what the leader must write about the site itself before anything else; None for nothing."""
+    def plan(self, facts: Facts, view: View, now: Time, known: Site | None = None) -> Plan | None:
+        """Return what the leader must write about the site itself before anything else; None for nothing.
+
+        `known`: the site as this node remembers it, should the store have lost it.
+        """
         if facts.site is None:
-            start = min(self._kept.trial_start, now) if self._kept else now
-            site = Site(self._keys.site_id, self._members, start)
+            site = known or Site(self._keys.site_id, self._members, now)
+            start = min(site.trial_start, self._kept.trial_start if self._kept else now, now)
+            site = replace(site, trial_start=start)
             return self._write(site, Absent(self._keys.site), "The site is founded; its trial starts.", now)
         if self._kept is not None and self._kept.trial_start < facts.site.trial_start:
             site = replace(facts.site, trial_start=self._kept.trial_start)
@@ -79,19 +83,9 @@ class Founding:
             return
         self._kept = site
         try:
-            self._save(site)
+            write_whole(self._file, encode_value(site))
         except OSError as error:
             log.error("site not kept on disk", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400
-
-    def _save(self, site: Site) -> None:
-        """Write the file whole or not at all, also when the power fails."""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._file.with_name(f".{FILE}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(encode_value(site))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._file)
 
     def _load(self) -> Site | None:
         try:

@@ -12,12 +12,14 @@ from aiohttp import web
 from coordinator import (
     licences_api,
     metrics,
+    nodes_api,
     openapi,
     probes,
     questions_api,
     records_api,
     removal_api,
     request_code_api,
+    site_api,
     status_api,
     stream_api,
     synchronise_api,
@@ -50,6 +52,8 @@ CALLS: tuple[Call, ...] = (
     *uploads_api.CALLS,
     *request_code_api.CALLS,
     *synchronise_api.CALLS,
+    *site_api.CALLS,
+    *nodes_api.CALLS,
 )
 OPEN_CALLS: tuple[Call, ...] = (
     *probes.CALLS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from cluster.etcd import open_etcd
 from cluster.identity import BadIdentity, node_uuid
 from cluster.keys import BadKey, Keys
 from cluster.lifetime import CannotStart, run_until_told
+from cluster.member_clock import MemberClocks
 from cluster.mirror import Mirror
 from cluster.pinned import load_keyring
 from cluster.store import PermissionRefused, Store, StoreError
@@ -25,8 +27,12 @@ from coordinator.answering import Answering
 from coordinator.board import Board
 from coordinator.calls import Services
 from coordinator.clock import EffectiveClock, boot_clock
+from coordinator.clock_watch import ClockWatch
+from coordinator.clocks import Clocks
 from coordinator.console_socket import listening
+from coordinator.cycle import CLOCK_EVERY
 from coordinator.desk import Desk
+from coordinator.drain import StandingAside
 from coordinator.facts import FactReader
 from coordinator.founding import Founding, FoundingError
 from coordinator.http import build_app
@@ -35,6 +41,8 @@ from coordinator.outlook import Outlook
 from coordinator.published import Leader
 from coordinator.publisher import Publisher
 from coordinator.settings import CoordinatorSettings
+from coordinator.snapshot import Memory
+from coordinator.time_base import KeptTime, this_boot
 from coordinator.tokens import BadTokens, read_tokens
 
 log = logging.getLogger(__name__)
@@ -59,30 +67,48 @@ async def run(settings: CoordinatorSettings) -> None:
     keys, node = Keys(settings.site_id), node_uuid(settings.node, settings.state_dir)
     me = Leader(node, settings.name or socket.gethostname())
     timings = Timings(lease_ttl=settings.lease_ttl)
-    clock, board = EffectiveClock(), Board(boot_clock)
+    clocks, watch = clocks_of(settings, me)
+    clock, board = clocks.clock, Board(boot_clock)
     founding = Founding(keys, settings.members, settings.state_dir)
     keyring, tokens = load_keyring(settings.keyring), read_tokens(settings.tokens)
-    reader = FactReader(keys, keyring)
+    reader, memory = FactReader(keys, keyring), Memory(keys, keyring, settings.state_dir)
     store = open_etcd(settings.etcd, timings)
     mirror = Mirror(store, keys.prefix, timings, without=keys.records)
     election = Election(store, mirror, key=keys.leader, node=node, name=me.name, timings=timings)
-    outlook = Outlook(mirror, election, reader, clock, settings.policy)
-    metrics = Metrics(board, lambda: mirror.connected, lambda: clock.set_back)
-    answering = Answering(outlook, board, metrics)
-    publisher = Publisher(outlook, store, keys, me, founding, keyring)
+    outlook = Outlook(mirror, election, reader, clocks, settings.policy)
+    metrics = Metrics(board, lambda: mirror.connected, clock)
+    answering = Answering(outlook, board, metrics, memory, node)
+    publisher = Publisher(outlook, store, keys, me, founding, keyring, memory)
     desk = Desk(store, mirror, keys, clock, node)
     services = Services(board, desk, outlook, store, keys, me, keyring)
     app = build_app(services, tokens, lambda: election.leadership is not None, metrics, settings.rules)
     try:
         async with serving(app, *settings.address, settings.socket_path):
             log.info("coordinator starts", extra={"node": node, "calls_itself": me.name, "listens": settings.listen})
+            await watch.begin()
             await run_until_told(
-                mirror.run(), election.run(), publisher.run(), answering.run(), warn_of_few_voters(store, settings)
+                StandingAside(outlook, node).run(),  # before the election: a drained node that starts does not lead
+                mirror.run(),
+                election.run(),
+                publisher.run(),
+                answering.run(),
+                memory.run(),
+                watch.run(),
+                warn_of_few_voters(store, settings),
             )
             await election.resign()
     finally:
         await store.close()
     log.info("coordinator stopped")
+
+
+def clocks_of(settings: CoordinatorSettings, me: Leader) -> tuple[Clocks, ClockWatch]:
+    """Return what this node knows of clocks, and the task that looks after them."""
+    kept = KeptTime(settings.state_dir, this_boot())
+    clock = EffectiveClock(threshold=dt.timedelta(seconds=settings.clock_threshold))
+    kept.wind(clock, CLOCK_EVERY)
+    clocks = Clocks(clock, me.management_node_uuid, me.name, len(settings.members))
+    return clocks, ClockWatch(clocks, MemberClocks(settings.etcd), kept)
 
 
 @asynccontextmanager

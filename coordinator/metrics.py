@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from coordinator.board import Board, StatusBody
+from coordinator.clock import EffectiveClock
 from licensing.model import Alert, KeyState, Validity
 from licensing.quota import UNITS
 
@@ -22,9 +23,9 @@ UNIT_LABELS = {"hosts": "hosts", "cpu_sockets": "cpuSockets", "cpu_cores": "cpuC
 
 
 class Metrics:
-    """The coordinator's registry. `store_up` and `clock_set_back` are asked at every scrape."""
+    """The coordinator's registry. `store_up` and `clock` are asked at every scrape."""
 
-    def __init__(self, board: Board, store_up: Callable[[], bool], clock_set_back: Callable[[], bool]) -> None:
+    def __init__(self, board: Board, store_up: Callable[[], bool], clock: EffectiveClock) -> None:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -45,7 +46,7 @@ class Metrics:
         self._uploads = Counter("twinkey_uploads", "Uploads of licences.", ("result",), registry=self.registry)
         for uploaded in get_args(Uploaded):
             self._uploads.labels(uploaded)
-        self.registry.register(_BoardCollector(board, store_up, clock_set_back))
+        self.registry.register(_BoardCollector(board, store_up, clock))
 
     def saw_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -71,14 +72,19 @@ async def serve(request: web.Request) -> web.Response:
 
 
 class _BoardCollector(Collector):
-    def __init__(self, board: Board, store_up: Callable[[], bool], clock_set_back: Callable[[], bool]) -> None:
+    def __init__(self, board: Board, store_up: Callable[[], bool], clock: EffectiveClock) -> None:
         self._board = board
         self._store_up = store_up
-        self._clock_set_back = clock_set_back
+        self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("store_up", "Whether this node reaches etcd.", self._store_up())
-        yield _gauge("clock_rollback", "Whether this node's wall clock was set back.", self._clock_set_back())
+        yield _gauge("clock_rollback", "Whether this node's wall clock was set back.", self._clock.set_back)
+        yield _gauge(
+            "clock_quarantined",
+            "Whether this node's wall clock is so far ahead that it is not believed.",
+            self._clock.quarantined,
+        )
         answer = self._board.answer
         if answer is None:
             return
@@ -135,6 +141,8 @@ def _nodes(status: StatusBody) -> Iterator[Metric]:
     yield _labelled(
         "vip_holder", "Whether a node holds the virtual IP.", "node", {n: v.vip for n, v in by_node.items()}
     )
+    drained = {n: v.drained for n, v in by_node.items()}
+    yield _labelled("node_drained", "Whether a node has handed its roles over to be serviced.", "node", drained)
     yield _labelled("leader", "Whether a node's coordinator leads.", "node", {n: n == leader for n in by_node})
     reported = {n: v.reported_at.timestamp() for n, v in by_node.items() if v.reported_at is not None}
     yield _labelled("node_report_timestamp_seconds", "When a node wrote its last report.", "node", reported)

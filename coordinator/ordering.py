@@ -59,7 +59,15 @@ async def ordered(request: web.Request, errand: Errand) -> web.Response:
     Raises:
         ApiError: it was refused, or could not be given.
     """
-    receipt = await give(request, errand)
+    return await answer_of(request, await give(request, errand))
+
+
+async def answer_of(request: web.Request, receipt: Receipt) -> web.Response:
+    """Answer the call with what became of its order.
+
+    Raises:
+        ApiError: it was refused.
+    """
     if receipt.outcome is None:
         return still_waiting(request, receipt.order_id)
     refuse(receipt.outcome)
@@ -95,10 +103,15 @@ def refuse(outcome: Outcome) -> None:
 
 def still_waiting(request: web.Request, order_id: str) -> web.Response:
     """Return the answer for an order that a leader has not answered yet."""
-    prefix = request.path.partition("/licenses")[0]
+    prefix = _prefix_of(request.path)
     location = f"{prefix}/licenses/uploads/{order_id}"
     text, hint = "The order was accepted; its outcome is not known yet.", f"Ask for it: GET {location}."
     return json_answer(WaitingAnswer(order_id, location, text, hint), 202, {"Location": location, "Retry-After": "1"})
+
+
+def _prefix_of(path: str) -> str:
+    """Return under which prefix a call was made: its path without the resource."""
+    return path.partition("/licenses")[0].partition("/site/")[0]
 
 
 def unavailable(why: str) -> ApiError:

@@ -10,8 +10,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from coordinator.published import Snapshot
 from licensing.history import Cause
-from licensing.model import Name, Time, Value
+from licensing.model import Count, Name, Time, Value
+from licensing.records import Record
 from licensing.request_code import Word
 
 
@@ -44,7 +46,26 @@ class RenewRequestCode(Value, frozen=True, tag_field="kind", tag="renew-request-
     """Give out a new request code; earlier ones stay usable for a while."""
 
 
-Errand = Install | Remove | Synchronise | RenewRequestCode
+class AddNode(Value, frozen=True, tag_field="kind", tag="add-node"):
+    """Make a management node the second member of the site."""
+
+    node: Name
+
+
+class Restore(Value, frozen=True, tag_field="kind", tag="restore"):
+    """Put a backup in the place of what is stored, if that is still the ledger of the sequence `expected`.
+
+    Its history is in the store already, behind the end of the present one; only the first records that differ are still
+    to change places: `records` instead of `replaced`.
+    """
+
+    snapshot: Snapshot
+    expected: Count
+    records: tuple[Record, ...] = ()
+    replaced: tuple[Record, ...] = ()
+
+
+Errand = Install | Remove | Synchronise | RenewRequestCode | AddNode | Restore
 
 
 class Order(Value, frozen=True):

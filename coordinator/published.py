@@ -1,8 +1,11 @@
-"""What the leader writes for everybody: the answer itself, and the high-water mark of time."""
+"""What the leader writes for everybody: the answer itself, the high-water mark of time, and all of it together."""
 
 from __future__ import annotations
 
-from licensing.model import Epoch, Index, Name, Status, Time, Value
+from msgspec.structs import replace
+
+from coordinator.notices import Notice, with_notices
+from licensing.model import Count, Epoch, Index, Ledger, Name, Site, Status, Time, Usage, Value
 
 
 class Leader(Value, frozen=True):
@@ -12,11 +15,12 @@ class Leader(Value, frozen=True):
     name: str
 
 
-class Published(Value, frozen=True):
+class Published(Value, frozen=True, omit_defaults=True):
     """The answer of one decision.
 
     `epoch` is the create-revision of the leader key under which it was written. `index` counts publications and only
-    rises, also where a restored store takes its revisions back. `as_of` is effective time.
+    rises, also where a restored store takes its revisions back. `as_of` is effective time. `ledger_sequence` is that of
+    the ledger that the answer was made from. `notices` are in the status too; here they are told apart from the law's.
     """
 
     site_id: Name
@@ -25,6 +29,16 @@ class Published(Value, frozen=True):
     epoch: Epoch
     index: Index
     as_of: Time
+    ledger_sequence: Count = 0
+    notices: tuple[Notice, ...] = ()
+
+
+def with_own_notices(published: Published, notices: tuple[Notice, ...]) -> Published:
+    """Return the answer as a node shows it that has something to tell of itself; the leader may not know of it."""
+    if not notices:
+        return published
+    status = with_notices(published.status, notices)
+    return replace(published, status=status, notices=tuple(dict.fromkeys((*published.notices, *notices))))
 
 
 class Clock(Value, frozen=True):
@@ -32,3 +46,13 @@ class Clock(Value, frozen=True):
 
     high_water: Time
     index: Index
+
+
+class Snapshot(Value, frozen=True, omit_defaults=True):
+    """A site's state as of one moment, without its records; `ledger` has no usage, which is kept beside it."""
+
+    site: Site
+    ledger: Ledger
+    usage: Usage | None = None
+    clock: Clock | None = None
+    published: Published | None = None

@@ -13,10 +13,14 @@ from cluster.store import LeaseLost, Refused, Store, StoreError, Unavailable
 from cluster.waking import first_of
 from coordinator.clock import boot_clock
 from coordinator.cycle import Office, Plan, plan
-from coordinator.facts import Facts
+from coordinator.facts import Facts, Waiting
 from coordinator.founding import Founding
+from coordinator.orders import Restore
 from coordinator.outlook import Outlook
-from coordinator.published import Leader
+from coordinator.published import Leader, Snapshot
+from coordinator.restored_store import Refuse, StandAside, Verdict, WriteBack, judge, notices_of, write_back
+from coordinator.restoring import plan_restore
+from coordinator.snapshot import Memory
 from licensing.keyring import Keyring
 from licensing.model import Time
 
@@ -27,6 +31,10 @@ PAUSE_AFTER_FAILURE = 5.0
 SEEN_WITHIN = 2.0
 BURST = 5
 """Publications without a rest; after as many it pauses between them: a storm of changes is no storm of writes."""
+
+
+OLDER_LEDGER = "older ledger"
+"""Whose wish it is that this node stands aside."""
 
 
 class OutcomeLease:
@@ -56,7 +64,14 @@ class Publisher:
     """Plans and commits while the election says that this node leads; the plan is pure, the fence is etcd's."""
 
     def __init__(
-        self, outlook: Outlook, store: Store, keys: Keys, me: Leader, founding: Founding, keyring: Keyring
+        self,
+        outlook: Outlook,
+        store: Store,
+        keys: Keys,
+        me: Leader,
+        founding: Founding,
+        keyring: Keyring,
+        memory: Memory,
     ) -> None:
         self._outlook = outlook
         self._mirror = outlook.mirror
@@ -66,19 +81,25 @@ class Publisher:
         self._me = me
         self._founding = founding
         self._keyring = keyring
+        self._memory = memory
         self._outcomes = OutcomeLease(store)
-        self._index = 0
+        self._index = _index_in(memory.newest)
         self._burst = 0
-        self._office: tuple[int, Time] | None = None
+        self._term: tuple[int, Time] | None = None
 
     async def run(self) -> None:
         """Publish until cancelled."""
         while True:
-            seen, term = self._mirror.version, self._election.version
+            seen, term, clocks = self._mirror.version, self._election.version, self._outlook.clocks.moved.count
             pause = await self._turn()
             if self._burst > BURST:
                 await asyncio.sleep(PAUSE_AFTER_REFUSAL)
-            await first_of(self._mirror.changed(seen), self._election.changed(term), timeout=pause)
+            await first_of(
+                self._mirror.changed(seen),
+                self._election.changed(term),
+                self._outlook.clocks.moved.after(clocks),
+                timeout=pause,
+            )
 
     async def _turn(self) -> float | None:
         """Decide and publish once; return after how many seconds to look again with nothing happening."""
@@ -114,19 +135,25 @@ class Publisher:
         """Read the facts, and remember of them what a leader has to know even if the store should lose it."""
         facts = self._outlook.look()
         self._index = max(self._index, facts.published.index if facts.published else 0)
+        self._memory.take(facts)
         if facts.site is not None:
             self._founding.keep(facts.site)
         return facts
 
     async def _publish(self, facts: Facts, lease: int) -> float | None:
+        verdict = judge(facts, self._memory.newest, self._me.management_node_uuid)
+        self._make_way(verdict)
         leadership = self._election.leadership
-        if leadership is None or facts.blocking:
+        stuck = isinstance(verdict, StandAside | Refuse) and _restore_in(facts) is None
+        if leadership is None or facts.blocking or stuck:
             self._burst = 0
             return None  # the board tells what blocks; deciding without what cannot be read would forget it
         if facts.orders and not lease:
             return 0.0  # an order came in while we looked: look again, with a lease for its outcome
+        if self._outlook.clocks.in_doubt:
+            return PAUSE_AFTER_REFUSAL  # it is about to be known how late it is
         now = self._outlook.clock.now()
-        planned = self._plan(facts, leadership, now, lease)
+        planned = self._plan(facts, verdict, self._office(facts, leadership, now, lease), now)
         if not planned.writes:
             self._burst = 0
             return (planned.again_at - now).total_seconds()
@@ -137,20 +164,45 @@ class Publisher:
         await self._see(revision)
         return 0.0
 
-    def _plan(self, facts: Facts, leadership: Leadership, now: Time, outcome_lease: int) -> Plan:
-        view = self._mirror.view
-        founding = self._founding.plan(facts, view, now)
-        if founding is not None:
-            return founding
+    def _make_way(self, verdict: Verdict) -> None:
+        """Let the other node lead as long as it knows of a newer ledger than this one."""
+        if isinstance(verdict, StandAside):
+            self._election.stand_aside(verdict.why, of=OLDER_LEDGER)
+        else:
+            self._election.stand_up(of=OLDER_LEDGER)
+
+    def _plan(self, facts: Facts, verdict: Verdict, office: Office, now: Time) -> Plan:
+        view, newest = self._mirror.view, self._memory.newest
+        if isinstance(verdict, WriteBack):
+            return write_back(verdict.snapshot, facts, view, office, now)
+        restore = _restore_in(facts)
+        if restore is not None:
+            return plan_restore(*restore, facts, view, office, newest, now)
+        founding = self._founding.plan(facts, view, now, newest.site if newest else None)
+        return founding or plan(facts, view, office, now, self._outlook.policy)
+
+    def _office(self, facts: Facts, leadership: Leadership, now: Time, outcome_lease: int) -> Office:
         since = self._in_office_since(leadership.epoch, now)
-        office = Office(self._keys, self._me, leadership.epoch, self._index, since, self._keyring, outcome_lease)
-        return plan(facts, view, office, now, self._outlook.policy)
+        return Office(
+            keys=self._keys,
+            leader=self._me,
+            epoch=leadership.epoch,
+            index=self._index,
+            since=since,
+            keyring=self._keyring,
+            outcome_lease=outcome_lease,
+            notices=(
+                *(notices_of(facts.ledger, now) if facts.ledger else ()),
+                *self._outlook.clocks.notices,
+                *facts.roles.notices,
+            ),
+        )
 
     def _in_office_since(self, epoch: int, now: Time) -> Time:
         """Return when this term began, which is when the first plan of it is made."""
-        if self._office is None or self._office[0] != epoch:
-            self._office = epoch, now
-        return self._office[1]
+        if self._term is None or self._term[0] != epoch:
+            self._term = epoch, now
+        return self._term[1]
 
     async def _see(self, revision: int) -> None:
         """Wait until the mirror shows what was just written, so that the next plan builds on it.
@@ -161,3 +213,18 @@ class Publisher:
             async with asyncio.timeout(SEEN_WITHIN):
                 while self._mirror.connected and self._mirror.view.revision < revision:
                     await self._mirror.changed(self._mirror.version)
+
+
+def _index_in(newest: Snapshot | None) -> int:
+    """Return the highest index that a node remembers."""
+    if newest is None:
+        return 0
+    return max(newest.published.index if newest.published else 0, newest.clock.index if newest.clock else 0)
+
+
+def _restore_in(facts: Facts) -> tuple[Waiting, Restore] | None:
+    """Return the order to restore a backup that has waited longest; it goes before all others, which build on it."""
+    for waiting in facts.orders:
+        if waiting.order is not None and isinstance(waiting.order.errand, Restore):
+            return waiting, waiting.order.errand
+    return None

@@ -10,6 +10,7 @@ from cluster.identity import parse_uuid
 from cluster.keys import Keys
 from cluster.settings import EtcdSettings, Settings
 from cluster.timings import Timings
+from coordinator.clock import THRESHOLD
 from coordinator.guarding import Rules
 from licensing.policy import Policy
 
@@ -24,12 +25,15 @@ class CoordinatorSettings(Settings, frozen=True):
     members: Annotated[
         tuple[str, ...],
         Meta(
-            description="The `managementNodeUuid` of each management node; used once, when the site is founded.",
+            description="The `managementNodeUuid` of each management node; used once, when the site is founded. "
+            "`twinkey site add-node` adds one later.",
             min_length=1,
             max_length=2,
         ),
     ]
-    state_dir: Annotated[Path, Meta(description="Directory of what this node keeps: its id and the trial's start.")]
+    state_dir: Annotated[
+        Path, Meta(description="Directory of what this node keeps: its id, the trial's start, a snapshot of the site.")
+    ]
     keyring: Annotated[
         Path, Meta(description="The pinned public keys of the vendor, written by `twinkey issuer keygen`.")
     ]
@@ -75,6 +79,15 @@ class CoordinatorSettings(Settings, frozen=True):
     ] = True
     sales: Annotated[str, Meta(description="Whom banners name for purchases.")] = "your sales contact"
     support: Annotated[str, Meta(description="Whom banners name for help.")] = "your support contact"
+    clock_threshold: Annotated[
+        float,
+        Meta(
+            description="Seconds by which this node's clock may be ahead of the time that passed before it is only "
+            "believed when another machine's clock agrees.",
+            ge=10,
+            le=3_153_600_000,
+        ),
+    ] = THRESHOLD.total_seconds()
     lease_ttl: Annotated[int, Meta(description="Seconds after which a silent leader is replaced.", ge=3, le=60)] = 3
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least that is worth a line in the log.")

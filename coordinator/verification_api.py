@@ -7,22 +7,34 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cluster.records import verify_stored
+from cluster.records import missing_records, verify_stored
 from cluster.store import StoreError
 from coordinator.answers import state, store_away
-from coordinator.calls import SERVICES, Call, as_json
+from coordinator.calls import SERVICES, Call, Services, as_json
 from coordinator.errors import not_ready
-from licensing.model import Value
+from licensing.model import Restored, Time, Value
 from licensing.records import ChainHead
 
 
-class VerificationAnswer(Value, frozen=True):
-    """How many records there should be; `number` and `why` of the first that is not as written, None when all are."""
+class MissingRecords(Value, frozen=True):
+    """Records that were lost, from `first` to `last`, because the store was restored from an old copy at `at`."""
+
+    first: int
+    last: int
+    at: Time
+
+
+class VerificationAnswer(Value, frozen=True, omit_defaults=True):
+    """How many records there should be; `number` and `why` of the first that is not as written, None when all are.
+
+    `missing`: those that are known to be lost, which alters nothing in the others; left out where there are none.
+    """
 
     intact: bool
     count: int
     number: int | None
     why: str
+    missing: tuple[MissingRecords, ...] = ()
 
 
 async def verify_records(request: web.Request) -> web.Response:
@@ -33,12 +45,17 @@ async def verify_records(request: web.Request) -> web.Response:
         raise not_ready()
     head = ChainHead(ledger.record_count, ledger.record_hash) if ledger.record_count else ChainHead()
     try:
-        altered = await verify_stored(services.store, services.keys, head)
+        altered = await verify_stored(services.store, services.keys, head, ledger.restored)
+        missing = await _missing(services, ledger.restored)
     except StoreError as error:
         raise store_away(error) from error
-    if altered is None:
-        return state(request, VerificationAnswer(intact=True, count=head.count, number=None, why=""))
-    return state(request, VerificationAnswer(intact=False, count=head.count, number=altered.number, why=altered.why))
+    number, why = (None, "") if altered is None else (altered.number, altered.why)
+    return state(request, VerificationAnswer(altered is None, head.count, number, why, missing))
+
+
+async def _missing(services: Services, losses: tuple[Restored, ...]) -> tuple[MissingRecords, ...]:
+    found = [(await missing_records(services.store, services.keys, loss), loss.at) for loss in losses]
+    return tuple(MissingRecords(*numbers, at) for numbers, at in found if numbers)
 
 
 CALLS: tuple[Call, ...] = (

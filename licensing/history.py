@@ -12,9 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from licensing import buffer
-from licensing.inforce import trial_of
+from licensing.inforce import in_force, trial_of
 from licensing.inuse import history_of, still_usable, valid
-from licensing.model import KeyHistory, Ledger, Licence, SignedLicence, Site, Time, Validity
+from licensing.model import KeyHistory, Ledger, Licence, Restored, SignedLicence, Site, Time, Validity
 from licensing.pending import replaces
 from licensing.records import Action, Content, Event, content_of
 
@@ -40,6 +40,19 @@ def contents_of(site: Site, before: Ledger, after: Ledger, now: Time, cause: Cau
         *_of_take_over(before, after, now),
         *_of_trial_end(site, before, after, now),
     )
+
+
+def content_of_restore(site: Site, ledger: Ledger, restored: Restored, cause: Cause) -> Content:
+    """Return what is recorded when the newest known ledger takes the place of an older one in the store."""
+    lost = restored.end - restored.first
+    sentence = "The store was older than what was known of it; the newest known ledger was written back."
+    if cause.who != SYSTEM:
+        sentence = "A backup was restored."
+    if lost:
+        sentence += f" Records {restored.first} to {restored.end - 1} are missing."
+    held = in_force(site, ledger, restored.at)
+    licence = held.licence if held else trial_of(site)
+    return _said(licence, Action.RESTORED, restored.at, sentence, who=cause.who, node=cause.node)
 
 
 def _of_trial_start(site: Site, before: Ledger, now: Time) -> Iterator[Content]:

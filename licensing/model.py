@@ -254,6 +254,20 @@ class Spent(Value, frozen=True):
     file_sha256: str
 
 
+class Restored(Value, frozen=True):
+    """The store was found older than what had been seen of it, and the newest known ledger was written back.
+
+    The records from `first` to before `end` are lost; the same number twice where none is. `before`, `after`: the hash
+    of the last record before them, and that of the last of them.
+    """
+
+    at: Time
+    first: Count
+    end: Count
+    before: str
+    after: str
+
+
 class Ledger(Value, frozen=True, omit_defaults=True):
     """Everything the law remembers from one decision to the next.
 
@@ -261,6 +275,8 @@ class Ledger(Value, frozen=True, omit_defaults=True):
     missing; `moved`: keys of its last report that were seen in another node since. `trial_over`: some licence was
     installed, which ends the trial for good. `lineages`, `spent`: what was installed once, so that nothing older and
     nothing with a used nonce is installed later. `record_count`, `record_hash`: the head of the chain of records.
+    `restored`: when the store was put right after it had been restored from an old copy. `lineages`, `spent` and
+    `restored` grow with what people do, one by one, and are never shortened: what is forgotten could come back.
     """
 
     sequence: Count = 0
@@ -275,6 +291,7 @@ class Ledger(Value, frozen=True, omit_defaults=True):
     spent: tuple[Spent, ...] = ()
     record_count: Count = 0
     record_hash: str = ""
+    restored: tuple[Restored, ...] = ()
     usage: Usage | None = None
 
 
@@ -293,6 +310,10 @@ class Alert(Enum):
     KEY_FAULT = "key-fault"
     CLONE_SUSPECTED = "clone-suspected"
     BUFFER_ENDING = "buffer-ending"
+    CLOCK_ROLLBACK = "clock-rollback"
+    CLOCK_QUARANTINED = "clock-quarantined"
+    STORE_RESTORED = "store-restored"
+    VIP_CONFLICT = "vip-conflict"
 
 
 class Validity(Enum):

@@ -16,7 +16,19 @@ from msgspec import Meta
 from msgspec.structs import asdict, replace
 
 from licensing import canonical
-from licensing.model import BuiltIn, Count, KeyBinding, Licence, Name, Quota, SiteBinding, Time, Validity, Value
+from licensing.model import (
+    BuiltIn,
+    Count,
+    KeyBinding,
+    Licence,
+    Name,
+    Quota,
+    Restored,
+    SiteBinding,
+    Time,
+    Validity,
+    Value,
+)
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -55,6 +67,7 @@ class Action(Enum):
     BUFFER_GRANTED = "buffer-granted"
     TRIAL_STARTED = "trial-started"
     TRIAL_ENDED = "trial-ended"
+    RESTORED = "restored"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,29 +192,42 @@ class Walk(msgspec.Struct, frozen=True):
 
     Where it does not, one of the two was rewritten together with its hash, and the next record tells which: it follows
     from a genuine one. `undecided` means that the next record is waited for; without one the earlier is to blame.
+    `losses`: the records that the ledger says were lost, in order; they need not be there.
     """
 
     chain: ChainHead = ChainHead()
     undecided: bool = False
+    losses: tuple[Restored, ...] = ()
+
+    @property
+    def in_a_loss(self) -> bool:
+        """Whether the next record is one of those that were lost."""
+        return any(loss.first <= self.chain.count < loss.end for loss in self.losses)
 
 
-def verify(records: Iterable[Record], head: ChainHead) -> Altered | None:
+def verify(records: Iterable[Record], head: ChainHead, losses: tuple[Restored, ...] = ()) -> Altered | None:
     """Return the first record that was altered, is missing or is out of place; None when all are as written.
 
     Holds one record at a time. Where a run of records was rewritten together with all their hashes, only the last one
-    of the run can be told.
+    of the run can be told. Records in `losses` may be missing.
     """
-    walk = Walk()
+    walk = Walk(losses=losses)
     for record in records:
         after = step(walk, record)
         if isinstance(after, Altered):
             return after
         walk = after
-    return finish(walk, head)
+    last = past_losses(walk, head.count)
+    return last if isinstance(last, Altered) else finish(last, head)
 
 
 def step(walk: Walk, record: Record) -> Walk | Altered:
     """Take the next record into a verification."""
+    reached = past_losses(walk, record.number)
+    return reached if isinstance(reached, Altered) else _step(reached, record)
+
+
+def _step(walk: Walk, record: Record) -> Walk | Altered:
     chain = walk.chain
     follows = record.previous_hash == chain.hash
     if walk.undecided:
@@ -212,7 +238,25 @@ def step(walk: Walk, record: Record) -> Walk | Altered:
         return Altered(record.number, "what it says does not match its own hash")
     if not follows and record.number == 0:
         return Altered(0, "it does not begin the chain: records before it were taken away")
-    return Walk(ChainHead(chain.count + 1, record.hash), undecided=not follows)
+    return replace(walk, chain=ChainHead(chain.count + 1, record.hash), undecided=not follows)
+
+
+def past_losses(walk: Walk, number: int) -> Walk | Altered:
+    """Go on behind the records that were lost before the one of this number; the ledger knows where the chain goes on.
+
+    It also knows the hash of the record that stood before them, which no record after it can vouch for any more.
+    """
+    for loss in walk.losses:
+        count = walk.chain.count
+        if not loss.first <= count < loss.end <= number:
+            continue
+        genuine = walk.chain.hash == loss.before if count == loss.first else not walk.undecided
+        if walk.undecided:
+            return _rewritten(count, last_is_genuine=genuine)
+        if not genuine:
+            return Altered(count - 1, "it is not the record that was written last before others were lost")
+        walk = replace(walk, chain=ChainHead(loss.end, loss.after))
+    return walk
 
 
 def spoilt(walk: Walk, why: str) -> Altered:

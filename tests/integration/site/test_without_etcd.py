@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 
+from coordinator.snapshot import FILE
 from tests.site import LiveSite, Status, keys_in
 from tests.waiting import eventually_sync
 
@@ -20,12 +21,14 @@ def use_key(site: LiveSite, name: str, life: dt.timedelta = dt.timedelta(days=30
     return site.wait_for_all(lambda status: (status["license"]["keyId"], status["keyState"]) == (name, "Ready"))[0]
 
 
-def test_a_node_that_starts_without_etcd_knows_nothing_yet(site: LiveSite) -> None:
+def test_a_node_that_starts_without_etcd_and_snapshot_knows_nothing_yet(site: LiveSite) -> None:
     """Its coordinator lives and is not ready, 503 and not Expired; with etcd back it answers, and its agent reports."""
     use_key(site, "waits")
     site.etcd.stop()
     for daemon in site.agents["b"], site.coordinators["b"]:
         daemon.end()
+    (site.nodes["b"].folder / "coordinator" / FILE).unlink()
+    for daemon in site.agents["b"], site.coordinators["b"]:
         daemon.start()
     site.plug("b", site.new_key("early"))
     eventually_sync(lambda: site.get("b", "/livez").status == http.client.OK, 10)

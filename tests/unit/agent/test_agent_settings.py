@@ -30,6 +30,8 @@ def test_everything_can_be_set() -> None:
         "BUS": "simulated:/keys",
         "READ_DEADLINE": "2.5",
         "VIRTUAL_IP": "2001:db8::1",
+        "TRACK_FILE": "/run/track",
+        "COORDINATOR": "http://192.0.2.1:8441",
         "LEASE_TTL": "4",
         "LOG_LEVEL": "debug",
     }
@@ -46,6 +48,8 @@ def test_everything_can_be_set() -> None:
         ("READ_DEADLINE", "0", "above 0"),
         ("VIRTUAL_IP", "10.0.0.300", "virtual_ip"),
         ("VIRTUAL_IP", "10.0.0.1/24", "without a prefix length"),
+        ("TRACK_FILE", "/run/track", "set virtual_ip"),
+        ("COORDINATOR", "192.0.2.1:8441", "coordinator"),
         ("LEASE_TTL", "1", "from 3"),
         ("LOG_LEVEL", "loud", "one of debug, info"),
         ("NODE", "not a uuid", "UUID"),

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from agent.reporter import Author, Reporter
@@ -129,6 +130,18 @@ async def test_one_report_is_written_twice_in_one_transaction(cluster: MemoryClu
         assert node.live.keys[0].licence_file == b"xxx"
         assert node.entry.lease_id
         assert node.entry.mod_revision == cluster.entries[KEYS.last_seen(NODE)].mod_revision
+
+
+async def test_the_stance_towards_the_virtual_ip_is_reported(cluster: MemoryCluster) -> None:
+    """A change of it is news like any other; whether the node looks for an address is in every report."""
+    node = Node(cluster, msgspec.structs.replace(ME, watches_vip=True))
+    node.see(vip=True)
+    async with node.reporting():
+        await node.told(())
+        assert (node.live.watches_vip, node.live.serving, node.live.contested) == (True, True, False)
+        node.sight.see_stance(serving=False, contested=True)
+        await eventually(lambda: (node.live.serving, node.live.contested) == (False, True))
+        assert node.live == node.kept
 
 
 async def test_nothing_is_written_before_everything_was_seen(cluster: MemoryCluster) -> None:
@@ -285,3 +298,17 @@ async def test_a_refused_permission_ends_the_reporter(cluster: MemoryCluster) ->
     with pytest.raises(PermissionRefused):
         await asyncio.wait_for(reporter.run(), 5)
     assert store.calls == {"grant": 1, "revoke": 1}
+
+
+async def test_the_report_says_which_ledger_was_seen(cluster: MemoryCluster) -> None:
+    """A newer one alone is no reason to report; the next report says it, also one that the store has lost."""
+    node, seen = Node(cluster), [3]
+    node.reporter = Reporter(node.store, KEYS, ME, node.sight, QUICK, lambda: NOON, lambda: seen[0])
+    node.see(key("K1"))
+    async with node.reporting():
+        await eventually(lambda: node.live.ledger_sequence == 3)
+        seen[0] = 8
+        before = cluster.revision
+        node.sight.report_again()
+        await eventually(lambda: node.live.ledger_sequence == 8)
+        assert cluster.revision == before + 1

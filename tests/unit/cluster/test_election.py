@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cluster.election import Election
+from cluster.lease import boottime
 from cluster.memory import MemoryCluster, MemoryStore
 from cluster.mirror import Mirror
 from cluster.store import Delete, Put, Refused
@@ -16,17 +17,21 @@ from cluster.timings import Timings
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    Clock = Callable[[], float]
 
 KEY = "/s/leader"
 FAST = Timings(renew=0.05, probe=0.05)
 
 
 @asynccontextmanager
-async def candidate(store: MemoryStore, node: str, timings: Timings = FAST) -> AsyncIterator[Election]:
+async def candidate(
+    store: MemoryStore, node: str, timings: Timings = FAST, clock: Clock = boottime
+) -> AsyncIterator[Election]:
     """Run one candidate with a mirror of its own."""
     mirror = Mirror(store, "/s/", timings)
-    election = Election(store, mirror, key=KEY, node=node, name=f"host {node}", timings=timings)
+    election = Election(store, mirror, key=KEY, node=node, name=f"host {node}", timings=timings, clock=clock)
     tasks = {asyncio.create_task(mirror.run()), asyncio.create_task(election.run())}
     try:
         yield election
@@ -132,3 +137,111 @@ async def test_of_many_candidates_one_leads() -> None:
         await eventually(lambda: sum(each.leadership is not None for each in elections) == 1)
         await eventually(lambda: sum(each.why == "another node leads" for each in elections) == 4)
         assert len(cluster._leases) == 1
+
+
+class Hands:
+    """A clock that the test moves; each move is news in the store, so that everybody looks again."""
+
+    def __init__(self, cluster: MemoryCluster) -> None:
+        self._cluster = cluster
+        self._at = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self._at
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass."""
+        self._at += seconds
+        self._cluster.apply([Put("/s/news", b"")])
+
+
+async def test_standing_aside_hands_leadership_over_at_once() -> None:
+    """The leader steps down, the other leads without waiting for a lease, and who stands aside says why."""
+    cluster = MemoryCluster()
+    async with candidate(cluster.client(), "a") as first:
+        await first.changed(0)
+        async with candidate(cluster.client(), "b") as second:
+            await eventually(lambda: second.why == "another node leads")
+            first.stand_aside("it is serviced")
+            async with asyncio.timeout(1):
+                await second.changed(0)
+            assert second.leadership is not None
+            assert (first.leadership, first.aside) == (None, "it is serviced")
+
+
+RESERVE_AFTER = 2 * FAST.lease_ttl
+SERVICED = "stands aside: it is serviced"
+
+
+async def test_who_stands_aside_leads_when_nobody_else_does() -> None:
+    """Not a moment before nobody has led for twice the life of a lease, and then for good."""
+    cluster = MemoryCluster()
+    clock = Hands(cluster)
+    async with candidate(cluster.client(), "a", clock=clock) as election:
+        election.stand_aside("it is serviced")
+        await eventually(lambda: election.why == SERVICED)
+        clock.pass_by(RESERVE_AFTER - 0.1)
+        await eventually(lambda: election._mirror.view.revision == cluster.revision)
+        assert election._until_next_step() == pytest.approx(0.1)
+        clock.pass_by(0.1)
+        await eventually(lambda: election.leadership is not None)
+        epoch = cluster.entries[KEY].create_revision
+        election.stand_aside("it is serviced")
+        clock.pass_by(0.1)
+        await eventually(lambda: election._mirror.view.revision == cluster.revision)
+        assert election.leadership is not None
+        assert cluster.entries[KEY].create_revision == epoch
+
+
+async def test_time_alone_makes_a_reserve_lead() -> None:
+    """Nothing has to happen for it: the candidate wakes by itself."""
+    cluster = MemoryCluster()
+    timings = Timings(lease_ttl=2, renew=0.05, probe=0.05, attempt=0.1, call_deadline=0.2)
+    async with candidate(cluster.client(), "a", timings) as election:
+        election.stand_aside("it is serviced")
+        await eventually(lambda: election.leadership is not None, within=6)
+
+
+async def test_a_vacancy_is_counted_anew_after_a_leader() -> None:
+    """A leader in between, or a store that was out of reach, begins the waiting again."""
+    cluster = MemoryCluster()
+    clock = Hands(cluster)
+    async with candidate(cluster.client(), "a", clock=clock) as election:
+        election.stand_aside("it is serviced")
+        await eventually(lambda: election.why == SERVICED)
+        clock.pass_by(RESERVE_AFTER - 0.1)
+        cluster.apply([Put(KEY, b"", cluster.new_lease(5).lease_id)])
+        await eventually(lambda: election.why == "another node leads")
+        cluster.apply([Delete(KEY)])
+        await eventually(lambda: election.why == SERVICED)
+        assert election._until_next_step() == RESERVE_AFTER
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["same-reason", "new-reason"])
+async def test_a_reserve_steps_down_when_told_anew(again: bool) -> None:  # noqa: FBT001
+    """Whoever sees that another could lead by now takes the wish back and makes it again, or has a new one."""
+    cluster = MemoryCluster()
+    clock = Hands(cluster)
+    async with candidate(cluster.client(), "a", clock=clock) as election:
+        election.stand_aside("it is serviced")
+        await eventually(lambda: election.why == SERVICED)
+        clock.pass_by(RESERVE_AFTER)
+        await eventually(lambda: election.leadership is not None)
+        if again:
+            election.stand_up()
+        election.stand_aside("it is serviced", of="" if again else "clock")
+        await eventually(lambda: election.leadership is None and KEY not in cluster.entries)
+
+
+async def test_two_reasons_are_taken_back_one_by_one() -> None:
+    """A node that is serviced and whose clock is wrong stands aside until both are over."""
+    cluster = MemoryCluster()
+    async with candidate(cluster.client(), "a") as election:
+        election.stand_aside("it is serviced", of="drain")
+        election.stand_aside("its clock is wrong", of="clock")
+        await eventually(lambda: election.why == "stands aside: it is serviced; its clock is wrong")
+        election.stand_up(of="drain")
+        await eventually(lambda: election.why == "stands aside: its clock is wrong")
+        election.stand_up(of="clock")
+        await eventually(lambda: election.leadership is not None)

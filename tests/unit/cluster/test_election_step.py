@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from cluster.election_step import Action, Campaign, Lead, Observation, Own, StepDown, Wait, step
+from cluster.election_step import Action, Aside, Campaign, Lead, Observation, Own, StepDown, Wait, step
 from cluster.store import Entry
 
 KEY = "/s/leader"
@@ -42,6 +42,34 @@ TRUSTED, OVER = Own(7, NOW + 0.001), Own(7, NOW)
 def test_each_row_of_the_rule(observed: Observation, own: Own | None, action: Action) -> None:
     """What is seen, what we are, what we do."""
     assert step(observed, own, NOW) == action
+
+
+WAITS, NEEDED = Aside("serviced", NOW + 0.001), Aside("serviced", NOW)
+RESERVE, RESERVE_OVER = Own(7, NOW + 0.001, as_reserve=True), Own(7, NOW, as_reserve=True)
+
+
+@pytest.mark.parametrize(
+    ("observed", "own", "aside", "action"),
+    [
+        (seen(7, OURS), TRUSTED, WAITS, StepDown("stands aside: serviced")),
+        (blind(7, OURS), TRUSTED, WAITS, StepDown("stands aside: serviced")),
+        (seen(6, None), TRUSTED, WAITS, StepDown("stands aside: serviced")),
+        (seen(7, OURS), OVER, WAITS, StepDown("the lease ran out")),
+        (seen(9, None), None, WAITS, Wait("stands aside: serviced")),
+        (seen(9, None), None, NEEDED, Campaign()),
+        (blind(9, None), None, NEEDED, Wait("the store is out of reach")),
+        (seen(9, THEIRS), None, NEEDED, Wait("another node leads")),
+        (seen(7, OURS), RESERVE, WAITS, Lead()),
+        (seen(7, OURS), RESERVE, None, Lead()),
+        (seen(8, None), RESERVE, WAITS, StepDown("the leader key is gone")),
+        (seen(7, OURS), RESERVE_OVER, NEEDED, StepDown("the lease ran out")),
+    ],
+)
+def test_each_row_of_standing_aside(
+    observed: Observation, own: Own | None, aside: Aside | None, action: Action
+) -> None:
+    """Who stands aside neither leads nor campaigns, until nobody has led for long; then it leads on."""
+    assert step(observed, own, NOW, aside) == action
 
 
 def test_a_leader_key_without_a_lease_is_pointed_out() -> None:

@@ -14,7 +14,7 @@ KEYS = Keys("berlin-1")
 def test_every_path_is_under_the_site() -> None:
     """Nothing of a site lies outside its prefix."""
     paths = [KEYS.leader, KEYS.site, KEYS.clock, KEYS.ledger, KEYS.usage, KEYS.status, KEYS.node("n"), KEYS.record(1)]
-    paths += [KEYS.last_seen("n"), KEYS.inbox("u"), KEYS.outcome("u"), KEYS.record_by("issued", 1, 1)]
+    paths += [KEYS.last_seen("n"), KEYS.drain("n"), KEYS.inbox("u"), KEYS.outcome("u"), KEYS.record_by("issued", 1, 1)]
     assert len(set(paths)) == len(paths)
     assert all(path.startswith("/twinkey/berlin-1/") for path in paths)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cluster.store import Entry
-from cluster.term import NOBODY, Term, read_term
+from cluster.term import NOBODY, Term, read_ledger_sequence, read_term
 
 
 def stored(value: bytes) -> Entry:
@@ -32,3 +32,19 @@ def test_what_cannot_be_read_is_nobodys(value: bytes) -> None:
 def test_nothing_published_is_nobodys() -> None:
     """Before the first leader there is no term."""
     assert read_term(None) == NOBODY == Term(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "sequence"),
+    [
+        (b'{"data":{"epoch":7,"ledgerSequence":12},"version":2}', 12),
+        (b'{"data":{"epoch":7},"version":1}', 0),
+        (b'{"data":{"ledgerSequence":-1}}', 0),
+        (b"?", 0),
+    ],
+    ids=["told", "left out", "negative", "bad"],
+)
+def test_an_answer_says_from_which_ledger_it_was_made(value: bytes, sequence: int) -> None:
+    """An answer of an older version, a bad one and none at all say nothing of it."""
+    assert read_ledger_sequence(stored(value)) == sequence
+    assert read_ledger_sequence(None) == 0

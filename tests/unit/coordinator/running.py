@@ -20,12 +20,15 @@ from cluster.values import BadValue, decode_value, encode_value
 from coordinator.answering import Answering
 from coordinator.board import Board, StatusBody
 from coordinator.clock import EffectiveClock
+from coordinator.clocks import Clocks
+from coordinator.drain import StandingAside
 from coordinator.facts import FactReader
 from coordinator.founding import Founding
 from coordinator.metrics import Metrics
 from coordinator.outlook import Outlook
 from coordinator.published import Clock, Leader, Published
 from coordinator.publisher import Publisher
+from coordinator.snapshot import Memory
 from licensing.model import KeyState, Time
 from licensing.policy import Policy
 from tests.unit.coordinator.stored import KEYS, NOW, POLICY, SECOND, A, B, stored_report
@@ -88,16 +91,20 @@ class Coordinator:
         self.election = Election(store, self.mirror, key=KEYS.leader, node=node, name=me.name, timings=QUICK)
         self.clock = clock or EffectiveClock(lambda: NOW, lambda: 0.0)
         self.board = Board(time.monotonic)
-        self.metrics = Metrics(self.board, lambda: self.mirror.connected, lambda: self.clock.set_back)
-        outlook = Outlook(self.mirror, self.election, FactReader(KEYS, KEYRING), self.clock, policy)
-        self.answering = Answering(outlook, self.board, self.metrics)
-        self.publisher = Publisher(outlook, store, KEYS, me, Founding(KEYS, (A, B), folder / node), KEYRING)
+        self.metrics = Metrics(self.board, lambda: self.mirror.connected, self.clock)
+        self.clocks = Clocks(self.clock, node, me.name, 2)
+        outlook = Outlook(self.mirror, self.election, FactReader(KEYS, KEYRING), self.clocks, policy)
+        self.memory = Memory(KEYS, KEYRING, folder / node)
+        self.answering = Answering(outlook, self.board, self.metrics, self.memory, node)
+        self.standing_aside = StandingAside(outlook, node)
+        founding = Founding(KEYS, (A, B), folder / node)
+        self.publisher = Publisher(outlook, store, KEYS, me, founding, KEYRING, self.memory)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[Coordinator]:
         """Run it meanwhile; at the end it gives up its lease, as on SIGTERM."""
         # the mirror comes last: with a real store nothing is read yet when the others look for the first time
-        parts = (self.answering, self.publisher, self.election, self.mirror)
+        parts = (self.standing_aside, self.answering, self.publisher, self.memory, self.election, self.mirror)
         tasks = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield self

@@ -18,6 +18,7 @@ from cluster.store import Put
 from coordinator.board import Answer, Board, Sight, answer_from
 from coordinator.calls import Services
 from coordinator.clock import EffectiveClock
+from coordinator.clocks import Clocks
 from coordinator.desk import Desk
 from coordinator.errors import ErrorBody
 from coordinator.facts import FactReader
@@ -59,7 +60,7 @@ def services(
     store = cluster.client()
     mirror = Mirror(store, KEYS.prefix, QUICK)
     election = Election(store, mirror, key=KEYS.leader, node=A, name=ME.name, timings=QUICK)
-    outlook = Outlook(mirror, election, FactReader(KEYS, KEYRING), clock, policy)
+    outlook = Outlook(mirror, election, FactReader(KEYS, KEYRING), Clocks(clock, A, ME.name), policy)
     return Services(board, Desk(store, mirror, KEYS, clock, A), outlook, store, KEYS, ME, KEYRING)
 
 
@@ -84,7 +85,7 @@ class Node:
         self.hands = Hands()
         self.board = Watched(self.hands.boot)
         self.leading = False
-        self.metrics = Metrics(self.board, lambda: True, lambda: False)
+        self.metrics = Metrics(self.board, lambda: True, self.hands.clock())
         served = services(self.board, self.hands.clock())
         self.app = build_app(served, TOKENS, lambda: self.leading, self.metrics)
         self.client: Client = TestClient(TestServer(self.app))

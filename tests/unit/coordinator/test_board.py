@@ -13,7 +13,7 @@ from coordinator.board import PATIENCE, Answer, Board, Sight, StatusBody, answer
 from coordinator.facts import Facts
 from coordinator.published import Leader, Published
 from licensing.canonical import decode
-from licensing.model import Alert, Status, Time, Validity
+from licensing.model import Alert, NodeStatus, Status, Time, Validity
 from tests.unit.coordinator.stored import (
     DAY,
     KEYS,
@@ -56,7 +56,10 @@ def answer(
 
 def told(body: StatusBody) -> Status:
     """Return the law's part of a body."""
-    return Status(**{name: getattr(body, name) for name in Status.__struct_fields__})
+    nodes = tuple(
+        NodeStatus(**{name: getattr(node, name) for name in NodeStatus.__struct_fields__}) for node in body.nodes
+    )
+    return Status(**{name: getattr(body, name) for name in Status.__struct_fields__} | {"nodes": nodes})
 
 
 def test_a_fresh_answer_is_exactly_the_published_one() -> None:

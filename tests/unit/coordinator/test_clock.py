@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.clock import EffectiveClock, boot_clock, wall_clock
+from coordinator.clock import THRESHOLD, EffectiveClock, boot_clock, wall_clock
 from tests.unit.coordinator.stored import DAY, NOW, SECOND, Hands
 
 
@@ -51,6 +51,55 @@ def test_a_second_is_no_set_back() -> None:
     assert clock.set_back
 
 
+def test_a_clock_within_the_threshold_is_followed() -> None:
+    """What NTP may set is no leap; a millisecond more is."""
+    hands = Hands()
+    clock = hands.clock()
+    clock.saw(NOW)
+    hands.at += THRESHOLD
+    assert (clock.now(), clock.quarantined) == (NOW + THRESHOLD, False)
+    hands.at += THRESHOLD + SECOND / 1000
+    assert (clock.now(), clock.quarantined, clock.set_back) == (NOW + THRESHOLD, True, False)
+
+
+def test_a_leap_is_held_until_somebody_says_that_it_is_right() -> None:
+    """Quarantined, time goes on at its own pace; a mark that is believed ends that, and so does a clock put right."""
+    hands = Hands()
+    clock = hands.clock()
+    clock.saw(NOW)
+    hands.at += DAY
+    hands.pass_by(5 * SECOND)
+    assert (clock.now(), clock.quarantined, clock.ahead) == (NOW + 5 * SECOND, True, DAY)
+    hands.at -= DAY
+    assert (clock.now(), clock.quarantined) == (NOW + 5 * SECOND, False)
+    hands.at += DAY
+    clock.saw(NOW + DAY)
+    assert (clock.now(), clock.quarantined) == (NOW + DAY + 5 * SECOND, False)
+
+
+def test_what_was_told_before_any_mark_was_read_is_taken_back() -> None:
+    """A coordinator that starts with a clock a day ahead has nothing to hold on to when it reads the first mark."""
+    hands = Hands(NOW + DAY)
+    clock = hands.clock()
+    assert clock.now() == NOW + DAY
+    clock.saw(NOW)
+    assert (clock.now(), clock.quarantined) == (NOW, True)
+    clock.saw(NOW + 2 * DAY)
+    clock.saw(NOW)
+    assert clock.now() == NOW + 2 * DAY
+
+
+def test_a_first_mark_may_be_old() -> None:
+    """An idle leader writes a mark now and then, so the first one read allows for that; later leaps get no more."""
+    hands = Hands(NOW + 800 * SECOND)
+    clock = EffectiveClock(hands.wall, hands.boot, mark_age=600 * SECOND)
+    clock.now()
+    clock.saw(NOW)
+    assert (clock.now(), clock.quarantined) == (NOW + 800 * SECOND, False)
+    hands.at += 800 * SECOND
+    assert (clock.now(), clock.quarantined) == (NOW + 800 * SECOND, True)
+
+
 _STEPS = st.lists(st.tuples(st.integers(-(10**6), 10**6), st.integers(0, 10**6), st.booleans()), max_size=20)
 
 
@@ -59,6 +108,7 @@ def test_effective_time_never_goes_back(steps: list[tuple[int, int, bool]]) -> N
     """Whatever hands and marks do, each look is at least the one before plus the time since."""
     hands = Hands()
     clock = hands.clock()
+    clock.saw(NOW)
     before = clock.now()
     for wall, passed, marked in steps:
         hands.at += wall * SECOND / 1000
@@ -66,7 +116,8 @@ def test_effective_time_never_goes_back(steps: list[tuple[int, int, bool]]) -> N
         if marked:
             clock.saw(NOW + wall * SECOND / 1000)
         now = clock.now()
-        assert now >= max(before, hands.at)
+        assert now >= (before if clock.quarantined else max(before, hands.at))
+        assert clock.quarantined == (hands.at - now > THRESHOLD)
         assert (now - before).total_seconds() >= passed / 1000 - 0.0021
         before = now
 

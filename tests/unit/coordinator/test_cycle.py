@@ -13,9 +13,10 @@ from cluster.store import Absent, Delete, ModifiedAt, Put, View
 from cluster.values import LARGEST, decode_value, encode_value
 from coordinator.cycle import CLOCK_EVERY, PROVE_WITHIN, Office, Plan, plan
 from coordinator.facts import FactReader, Facts
+from coordinator.notices import Notice
 from coordinator.orders import Errand, Install, Outcome, Remove, RenewRequestCode
 from coordinator.published import Clock, Published
-from licensing.model import KeyState, KeyStatus, Ledger, Reading, Site, Spent, Time, Usage
+from licensing.model import Alert, KeyState, KeyStatus, Ledger, Reading, Site, Spent, Time, Usage
 from licensing.records import Action, ChainHead, ManagementType, Record, verify
 from tests.unit.coordinator.ordered import order
 from tests.unit.coordinator.stored import (
@@ -156,6 +157,16 @@ def test_problems_are_part_of_the_published_reasons() -> None:
     reasons = published_in(after).status.reasons
     assert [reason.split(":")[0] for reason in reasons[-2:]] == [KEYS.usage, KEYS.node("node-c")]
     assert planned(view_of(after), NOW + SECOND).writes == ()
+
+
+def test_notices_are_alerts_with_their_sentences() -> None:
+    """What the leader noticed is told beside what it decided, once, and again no more when it is over."""
+    notice = Notice(Alert.VIP_CONFLICT, "Both nodes hold the virtual IP.")
+    told = publish(AT_REST, NOW + SECOND, replace(office(), notices=(notice, notice)))
+    status = published_in(told).status
+    assert (status.alerts.count(Alert.VIP_CONFLICT), status.reasons.count(notice.sentence)) == (1, 1)
+    assert planned(view_of(told), NOW + SECOND, replace(office(), notices=(notice,))).writes == ()
+    assert published_in(publish(told, NOW + SECOND)).status == published_in(AT_REST).status
 
 
 def test_a_bad_report_never_unplugs_a_key() -> None:

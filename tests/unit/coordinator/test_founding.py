@@ -205,3 +205,13 @@ def test_nonces_cannot_be_guessed_and_are_never_the_same() -> None:
     nonces = {fresh_nonce() for _ in range(100)}
     assert len(nonces) == 100
     assert {len(nonce) for nonce in nonces} == {32}
+
+
+def test_a_site_that_the_store_lost_is_founded_as_it_is_remembered(tmp_path: Path) -> None:
+    """Its members, request code and nonces are those that this node knew, and the trial starts no later."""
+    known = Site(SITE, (B, A), NOW, "code", ("n-1",))
+    founding(tmp_path).keep(EARLY)
+    view = view_of({})
+    plan = founding(tmp_path).plan(facts_of(view), view, NOW, known)
+    assert plan is not None
+    assert written(plan.writes) == {KEYS.site: encode_value(replace(known, trial_start=TRIAL_START))}

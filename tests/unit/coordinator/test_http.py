@@ -227,7 +227,7 @@ async def test_a_failure_here_is_told_without_its_particulars(caplog: pytest.Log
     """500 in the shape of every refusal; what happened stands in the log of this node alone."""
     board = Board([0.0].pop)  # a clock that works once
     board.show(STALE)
-    metrics = Metrics(Board(Hands().boot), lambda: True, lambda: False)
+    metrics = Metrics(Board(Hands().boot), lambda: True, Hands().clock())
     app = build_app(services(board, Hands().clock()), TOKENS, lambda: False, metrics)
     async with TestClient(TestServer(app)) as client:
         response = await client.get("/v1/status", headers=AUTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
@@ -55,11 +57,13 @@ PROMISED = {
     "twinkey_node_abandoned_readers": {"node"},
     "twinkey_node_report_timestamp_seconds": {"node"},
     "twinkey_vip_holder": {"node"},
+    "twinkey_node_drained": {"node"},
     "twinkey_leader": {"node"},
     "twinkey_leader_changes_total": set(),
     "twinkey_status_age_seconds": set(),
     "twinkey_store_up": set(),
     "twinkey_clock_rollback": set(),
+    "twinkey_clock_quarantined": set(),
     "twinkey_authorize_total": {"result"},
     "twinkey_uploads_total": {"result"},
     "twinkey_alert": {"alert"},
@@ -75,16 +79,22 @@ async def scrape(
     now: Time = NOW,
     *,
     up: bool = True,
-    back: bool = False,
+    leap: dt.timedelta = 0 * SECOND,
 ) -> Samples:
-    """Return every sample that a node which shows this answer exposes, as Prometheus reads it."""
+    """Return every sample that a node which shows this answer exposes, as Prometheus reads it.
+
+    `leap`: how far its wall clock was put forward.
+    """
     hands = Hands()
     board = Board(hands.boot)
     if values is not None:
         board.show(answer_from(facts_of(view_of(values)), published_in(values), sight, now, POLICY))
     hands.pass_by(7 * SECOND)
-    metrics = Metrics(board, lambda: up, lambda: back)
-    app = build_app(services(board, hands.clock()), TokenFile(()), lambda: True, metrics)
+    clock = hands.clock()
+    clock.saw(NOW)
+    hands.at += leap
+    metrics = Metrics(board, lambda: up, clock)
+    app = build_app(services(board, clock), TokenFile(()), lambda: True, metrics)
     async with TestClient(TestServer(app)) as client:
         await client.get("/livez")
         response = await client.get("/metrics")
@@ -147,6 +157,7 @@ async def test_a_known_answer_gives_known_figures() -> None:
     assert of(samples, "node_abandoned_readers") == {A: 0, B: 3}
     assert of(samples, "node_report_timestamp_seconds") == {A: NOW.timestamp(), B: NOW.timestamp()}
     assert of(samples, "vip_holder") == {A: 1, B: 0}
+    assert of(samples, "node_drained") == {A: 0, B: 0}
     assert of(samples, "leader") == {A: 1, B: 0}
     assert of(samples, "ukey_state") == {state.value: float(state is KeyState.READY) for state in KeyState}
     holding = {Alert.SERVICE_EXPIRING, Alert.QUOTA_EXCEEDED}
@@ -165,12 +176,19 @@ async def test_a_buffer_has_its_end() -> None:
 
 async def test_in_the_dark_the_figures_say_so() -> None:
     """Without etcd: no leader, an age, and an expired licence once its end has come."""
-    samples = await scrape(AT_REST, Sight(connected=False, leader=None), day("2027-01-01"), up=False, back=True)
+    samples = await scrape(AT_REST, Sight(connected=False, leader=None), day("2027-01-01"), up=False, leap=-DAY)
     assert of(samples, "leader") == {A: 0, B: 0}
     assert of(samples, "status_age_seconds") == {"": 7}
     assert (of(samples, "store_up"), of(samples, "clock_rollback")) == ({"": 0}, {"": 1})
     assert of(samples, "license_valid") == {"": 0}
     assert of(samples, "alert")["expired"] == 1
+
+
+async def test_a_clock_far_ahead_is_told_apart_from_one_that_was_set_back() -> None:
+    """Each of the two gauges is 1 for its own trouble alone."""
+    ahead, behind = await scrape(AT_REST, leap=DAY), await scrape(AT_REST, leap=-DAY)
+    assert (of(ahead, "clock_quarantined"), of(ahead, "clock_rollback")) == ({"": 1}, {"": 0})
+    assert (of(behind, "clock_quarantined"), of(behind, "clock_rollback")) == ({"": 0}, {"": 1})
 
 
 async def test_without_an_answer_there_are_only_the_nodes_own_figures() -> None:

@@ -127,7 +127,7 @@ async def test_before_the_first_status_everybody_is_asked_to_wait() -> None:
     """503 with Retry-After, not a site without a licence."""
     hands = Hands()
     board = Board(hands.boot)
-    metrics = Metrics(board, lambda: True, lambda: False)
+    metrics = Metrics(board, lambda: True, hands.clock())
     app = build_app(services(board, hands.clock()), TOKENS, lambda: False, metrics)
     async with TestClient(TestServer(app)) as client:
         asked = [("GET", path, b"") for path in (*STATE, "/status/stream")]

@@ -59,7 +59,7 @@ class Archive:
         self.store = Growing(self.cluster)
         plain = services(board, hands.clock())
         served = Services(board, plain.desk, plain.outlook, self.store, KEYS, plain.me, plain.keyring)
-        app = build_app(served, TOKENS, lambda: False, Metrics(board, lambda: True, lambda: False))
+        app = build_app(served, TOKENS, lambda: False, Metrics(board, lambda: True, hands.clock()))
         self.client: Client = TestClient(TestServer(app))
 
     async def ask(self, query: str = "") -> tuple[list[int], int]:

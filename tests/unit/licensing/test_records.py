@@ -19,6 +19,7 @@ from licensing.model import (
     KeyBinding,
     Licence,
     Quota,
+    Restored,
     SiteBinding,
     Validity,
 )
@@ -248,3 +249,47 @@ def test_an_unreadable_record_is_named_with_its_reason() -> None:
     """What cannot be read was altered."""
     altered = spoilt(Walk(ChainHead(4, RECORDS[3].hash)), "it is no record")
     assert (altered.number, altered.why) == (4, "it is no record")
+
+
+# --- records that were lost ----------------------------------------------------------------------------------------
+
+
+LOST = Restored(BEGINNING, 2, 4, RECORDS[1].hash, RECORDS[3].hash)
+LEFT = [record for record in RECORDS if record.number not in {2, 3}]
+
+
+def test_lost_records_do_not_hide_the_others() -> None:
+    """What the ledger knows to be lost may be missing, or be there again; without that knowledge it is a gap."""
+    assert verify(LEFT, HEAD, (LOST,)) is None
+    assert verify(RECORDS, HEAD, (LOST,)) is None
+    assert verify(LEFT, HEAD).number == 2
+
+
+def test_the_end_and_all_of_a_history_can_be_lost() -> None:
+    """Nothing was written yet behind what was lost, or there was nothing before it."""
+    assert verify(RECORDS[:4], HEAD, (Restored(BEGINNING, 4, 6, RECORDS[3].hash, RECORDS[5].hash),)) is None
+    assert verify([], HEAD, (Restored(BEGINNING, 0, 6, GENESIS, HEAD.hash),)) is None
+    assert verify(RECORDS[:3], HEAD, (Restored(BEGINNING, 4, 6, RECORDS[3].hash, RECORDS[5].hash),)).number == 3
+
+
+def test_losses_follow_one_another() -> None:
+    """Each is jumped over by itself."""
+    losses = (Restored(BEGINNING, 1, 2, RECORDS[0].hash, RECORDS[1].hash), Restored(BEGINNING, 4, 4, "", ""))
+    later = Restored(BEGINNING, 4, 5, RECORDS[3].hash, RECORDS[4].hash)
+    left = [record for record in RECORDS if record.number not in {1, 4}]
+    assert verify(left, HEAD, (*losses, later)) is None
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 5])
+def test_a_record_beside_lost_ones_that_was_rewritten_is_found(number: int) -> None:
+    """Also the last one before them, for which no later record can vouch: the ledger knows its hash."""
+    forged = replace(RECORDS[number], name="forged")
+    forged = replace(forged, hash=hash_of(forged))
+    records = [forged if record.number == number else record for record in LEFT]
+    assert verify(records, HEAD, (LOST,)).number == number
+
+
+def test_no_more_may_be_missing_than_was_lost() -> None:
+    """A record that was taken away beside a loss is told."""
+    assert verify([record for record in LEFT if record.number != 1], HEAD, (LOST,)).number == 1
+    assert verify([record for record in LEFT if record.number != 4], HEAD, (LOST,)).number == 4

@@ -1,0 +1,160 @@
+"""What to make of a store that is older than what was seen of it: an etcd that was restored from an old copy, or lost.
+
+The ledger with the highest sequence counts, wherever it is. The node whose disk has it writes it back when it leads;
+the other one stands aside for it. Pure: nothing is read or written here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+from msgspec.structs import replace
+
+from cluster.records import index_writes
+from cluster.store import Put, View, Write
+from cluster.values import encode_value
+from coordinator.cycle import CLOCK_EVERY, Office, Plan, as_read
+from coordinator.facts import Facts
+from coordinator.notices import Notice
+from coordinator.published import Clock, Snapshot
+from licensing.decide import Change
+from licensing.history import Cause, content_of_restore
+from licensing.model import Alert, Ledger, Restored, Site, Time, Usage
+from licensing.records import GENESIS, ChainHead, append
+
+TOLD_FOR = dt.timedelta(days=7)
+"""How long after it was put right an operator is told that the store was restored."""
+
+
+_SYSTEM = Cause()
+
+
+class WriteBack(msgspec.Struct, frozen=True):
+    """This node has the newest ledger: as the leader it writes it back. `why` is for people."""
+
+    snapshot: Snapshot
+    why: str
+
+
+class StandAside(msgspec.Struct, frozen=True):
+    """The other node has seen a newer ledger than this one: it should lead."""
+
+    why: str
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """A newer ledger was seen than any that is at hand here: nothing may be decided on an older one."""
+
+    why: str
+
+
+Verdict = WriteBack | StandAside | Refuse | None
+"""None: the store is as new as anything that was seen."""
+
+
+def judge(facts: Facts, newest: Snapshot | None, node: str) -> Verdict:
+    """Compare the stored ledger with what this node remembers and with what the nodes' agents say to have seen."""
+    if facts.ledger is None:
+        return None  # a ledger that cannot be read stops decisions anyway
+    stored, own = facts.ledger.sequence, newest.ledger.sequence if newest else 0
+    others = [seen for seen in facts.sightings if seen.node != node]
+    other = max(others, key=lambda seen: seen.sequence, default=None)
+    mine = max((seen.sequence for seen in facts.sightings if seen.node == node), default=0)
+    told = other.sequence if other else 0
+    if stored >= max(own, told, mine):
+        return None
+    older = f"The ledger in etcd has sequence {stored}, older than what was seen: etcd was restored from an old copy"
+    if newest is not None and own >= max(told, mine):
+        return WriteBack(newest, f"{older}. The newest ledger, {own}, is being written back.")
+    if other is not None and told > max(stored, own) and told >= mine:
+        return StandAside(
+            f"{older}. Node {other.name} has seen {told}: its coordinator is to write that back. If it cannot, restore "
+            "a backup with `twinkey site restore`, or see docs/recovery.md.",
+        )
+    return Refuse(
+        f"{older}. This node's agent has seen {mine} and its coordinator's disk does not have it: start the other "
+        "node's coordinator, restore a backup with `twinkey site restore`, or see docs/recovery.md."
+    )
+
+
+def notices_of(ledger: Ledger, now: Time) -> tuple[Notice, ...]:
+    """Return what to tell of the last time that the store was put right."""
+    if not ledger.restored or now >= ledger.restored[-1].at + TOLD_FOR:
+        return ()
+    last = ledger.restored[-1]
+    sentence = (
+        f"The store was older than what was known of it and was put right {last.at:%Y-%m-%d %H:%M} UTC: check that "
+        "nobody restores etcd by itself, and `twinkey records verify`."
+    )
+    return (Notice(Alert.STORE_RESTORED, sentence),)
+
+
+def write_back(snapshot: Snapshot, facts: Facts, view: View, office: Office, now: Time) -> Plan:
+    """Return the plan that puts this node's newest ledger in the place of the stored one."""
+    keys = office.keys
+    return Plan(
+        writes=tuple(writes_of(snapshot, facts, office, now)),
+        conditions=as_read(view, keys.site, keys.ledger, keys.usage, keys.clock),
+        changes=(Change("store", f"Ledger {snapshot.ledger.sequence} was written back to an older store."),),
+        again_at=now + CLOCK_EVERY,
+    )
+
+
+def writes_of(
+    snapshot: Snapshot, facts: Facts, office: Office, now: Time, cause: Cause = _SYSTEM, *, whole: bool = False
+) -> list[Write]:
+    """Return the writes that put a snapshot in the place of what is stored, and record it.
+
+    `whole`: all records of the snapshot are in the store too; else its history is that of the store, as far as it goes.
+    """
+    stored, newest = facts.ledger or Ledger(), snapshot.ledger
+    site = _site(snapshot.site, facts.site)
+    lost = _lost(newest, newest if whole else stored, now)
+    record, head = append(ChainHead(lost.end, lost.after), content_of_restore(site, newest, lost, cause))
+    before = newest.restored if whole or not stored.sequence else stored.restored
+    ledger = replace(
+        newest,
+        sequence=max(newest.sequence, stored.sequence) + 1,
+        restored=(*before, lost),
+        record_count=head.count,
+        record_hash=head.hash,
+        usage=None,
+    )
+    writes: list[Write] = [Put(office.keys.ledger, encode_value(ledger)), _clock(snapshot, facts, office, now)]
+    if site != facts.site:
+        writes.append(Put(office.keys.site, encode_value(site)))
+    usage = _newer(snapshot.usage, stored.usage)
+    if usage is not None and usage != stored.usage:
+        writes.append(Put(office.keys.usage, encode_value(usage)))
+    return [*writes, *index_writes(office.keys, record)]
+
+
+def _lost(newest: Ledger, stored: Ledger, now: Time) -> Restored:
+    """Return which records the store lacks; new ones go on behind all that there ever were."""
+    first, before = stored.record_count, stored.record_hash or GENESIS
+    if newest.record_count <= first:
+        return Restored(now, first, first, before, before)
+    return Restored(now, first, newest.record_count, before, newest.record_hash)
+
+
+def _site(known: Site, stored: Site | None) -> Site:
+    """Return the known site with the earliest start of the trial; a member that joined meanwhile stays one."""
+    if stored is None:
+        return known
+    members = known.members if set(stored.members) <= set(known.members) else stored.members
+    return replace(known, trial_start=min(known.trial_start, stored.trial_start), members=members)
+
+
+def _newer(known: Usage | None, stored: Usage | None) -> Usage | None:
+    if known is None or (stored is not None and stored.reported_at >= known.reported_at):
+        return stored
+    return known
+
+
+def _clock(snapshot: Snapshot, facts: Facts, office: Office, now: Time) -> Write:
+    """Neither time nor the index goes back."""
+    clocks = [clock for clock in (snapshot.clock, facts.clock) if clock is not None]
+    mark = max((clock.high_water for clock in clocks), default=now)
+    index = max((clock.index for clock in clocks), default=0)
+    return Put(office.keys.clock, encode_value(Clock(max(mark, now), max(index, office.index))))

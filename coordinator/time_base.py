@@ -1,0 +1,76 @@
+"""This machine's own memory of the time at which it was switched on, for a coordinator that starts again.
+
+The stored mark may be minutes old, and says nothing of whether the wall clock leapt while no coordinator ran. A file
+says when, in effective time, the present boot began; with the boot clock that gives effective time exactly. It is
+written when the wall clock is believed for the first time after a boot, and hardly ever again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from pathlib import Path
+
+from cluster.values import BadValue, decode_value, encode_value
+from cluster.whole_file import write_whole
+from coordinator.clock import EffectiveClock
+from licensing.model import Time, Value
+
+log = logging.getLogger(__name__)
+
+FILE = "time-base"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_NOTABLE = dt.timedelta(seconds=1)
+
+
+class TimeBase(Value, frozen=True):
+    """When the boot with this id began, in effective time."""
+
+    boot_id: str
+    began: Time
+
+
+class KeptTime:
+    """The file in `state_dir`, as it concerns the boot with the id `boot_id`."""
+
+    def __init__(self, state_dir: Path, boot_id: str) -> None:
+        self._file = state_dir / FILE
+        self._boot_id = boot_id
+        self._began = self._load()
+
+    def wind(self, clock: EffectiveClock, mark_age: dt.timedelta) -> None:
+        """Set a clock that was just made: by the file, or as one of a machine that was switched on since."""
+        if self._began is None:
+            clock.fresh, clock.mark_age = True, mark_age
+        else:
+            clock.saw(self._began + dt.timedelta(seconds=clock.boot()))
+
+    def keep(self, clock: EffectiveClock) -> None:
+        """Write the file if effective time has moved against the boot clock; a disk that is full is told, no more."""
+        began = clock.now() - dt.timedelta(seconds=clock.boot())
+        if clock.fresh or clock.first_mark is None or (self._began and began - self._began <= _NOTABLE):
+            return
+        self._began = began
+        try:
+            write_whole(self._file, encode_value(TimeBase(self._boot_id, began)))
+        except OSError as error:
+            log.error("time base not kept on disk", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400
+
+    def _load(self) -> Time | None:
+        """Return when the present boot began, None when that is not known; a damaged file is as good as none."""
+        try:
+            kept = decode_value(str(self._file), self._file.read_bytes(), TimeBase)
+        except FileNotFoundError:
+            return None
+        except (OSError, BadValue) as error:
+            log.warning("time base cannot be read", extra={"file": self._file, "why": error})
+            return None
+        return kept.began if kept.boot_id == self._boot_id else None
+
+
+def this_boot() -> str:
+    """Return the id of this machine's present boot; one that no file has where the kernel does not say."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,106 @@
+"""HTTP from one of the hosts: a call is made on its network, whichever thread makes it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import Any, NamedTuple
+
+from tests.netsite.namespaces import Host
+from tests.site import Answer
+
+ETCD_PORT = 2379
+
+
+@contextmanager
+def connected(host: Host, address: str, port: int, within: float) -> Iterator[HTTPConnection]:
+    """Give a connection from a host; connecting, and each answer, may take `within` seconds."""
+    with host.network_entered():
+        wire = socket.create_connection((address, port), within)
+    connection = HTTPConnection(address, port)
+    connection.sock = wire
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def call(
+    host: Host,
+    address: str,
+    port: int,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    within: float = 15.0,
+) -> Answer:
+    """Make one call from a host."""
+    with connected(host, address, port, within) as connection:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+
+
+class Version(NamedTuple):
+    """One value that a key has had, and the revision that wrote it."""
+
+    key: str
+    value: bytes
+    revision: int
+
+
+class Member:
+    """One etcd member as `host` sees it, by etcd's own JSON over HTTP."""
+
+    def __init__(self, host: Host, address: str) -> None:
+        self._host = host
+        self._address = address
+
+    def ask(self, path: str, question: dict[str, Any], within: float = 2.0) -> dict[str, Any]:
+        """Ask the member something; OSError where it does not answer in time or not as it should."""
+        body = json.dumps(question).encode()
+        answer = call(self._host, self._address, ETCD_PORT, "POST", f"/v3/{path}", body, within=within)
+        if answer.status != 200:
+            raise OSError(f"etcd at {self._address} answers {answer.status}: {answer.body[:200]!r}")
+        found: dict[str, Any] = json.loads(answer.body)
+        return found
+
+    def status(self) -> tuple[str, str]:
+        """Return the member's own id and the id of the member that leads; "" where it knows none."""
+        told = self.ask("maintenance/status", {})
+        return told["header"]["member_id"], told.get("leader", "")
+
+    def under(self, prefix: str) -> dict[str, bytes]:
+        """Return everything that is stored under a prefix."""
+        found = self.ask("kv/range", {"key": _text64(prefix), "range_end": _text64(_after(prefix))})
+        return {_plain(each["key"]).decode(): _plain(each.get("value", "")) for each in found.get("kvs", [])}
+
+    def history(self, key: str) -> list[Version]:
+        """Return every value that a key has had since it was created, the oldest first."""
+        found: list[Version] = []
+        before: dict[str, str] = {}
+        while entries := self.ask("kv/range", {"key": _text64(key)} | before).get("kvs"):
+            revision = int(entries[0]["mod_revision"])
+            found.append(Version(key, _plain(entries[0].get("value", "")), revision))
+            before = {"revision": str(revision - 1)}
+            if revision == int(entries[0]["create_revision"]):
+                break
+        return found[::-1]
+
+
+def _text64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _plain(text: str) -> bytes:
+    return base64.b64decode(text)
+
+
+def _after(prefix: str) -> str:
+    """Return the first key after all that begin with the prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)

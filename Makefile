@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+# Network namespaces of one's own need no root, but somebody who can pass for it.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo unshare -Urnm)
 JOBS := 4
 SECONDS := 600
 PACKAGES := licensing cluster usbwatch agent coordinator console
@@ -17,7 +19,7 @@ TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umock
 KERNEL := .cache/kernel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit integration kernel fuzz measure format docs debs clean
+.PHONY: help demo test check unit integration kernel fuzz measure faults history format docs debs clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +50,12 @@ fuzz: $(READY) ## Fuzz what reads bytes from outside, for SECONDS=600.
 
 measure: $(READY) debs ## How soon a plugged USB key is published, and what watching the bus costs.
 	$(BIN)/python -m tests.measure.usb_bus
+
+faults: $(READY) debs ## Play every fault ten times and write docs/faults.md; for a machine that does nothing else.
+	$(AS_ROOT) $(BIN)/python -m tests.netsite.fault_table --rounds 10
+
+history: $(READY) debs ## Random faults for SECONDS=600, and a check of all that was recorded.
+	$(AS_ROOT) $(BIN)/python -m tests.netsite.check_history --seconds $(SECONDS)
 
 format: $(READY) ## Put the code into its form.
 	$(BIN)/ruff check --fix .

@@ -55,10 +55,11 @@ class Challenges:
                 await first_of(self._mirror.changed(published), sight.changed.after(seen))
 
     def _outdated(self, sight: Sight) -> bool:
-        epoch, facts = self._term.epoch, sight.facts
-        if facts is None or epoch == NOBODY.epoch:
+        term, facts = self._term, sight.facts
+        if facts is None or term == NOBODY:
             return False
-        return any(key.challenge is not None and key.challenge.epoch != epoch for key in facts.keys)
+        asked = (key.challenge for key in facts.keys if key.challenge is not None)
+        return any(challenge.epoch != term.epoch or challenge.index > term.index for challenge in asked)
 
     @property
     def _term(self) -> Term:

@@ -23,15 +23,13 @@ from coordinator.published import Clock, Leader, Published
 from licensing.decide import Change, Decision, decide
 from licensing.history import Cause, contents_of
 from licensing.keyring import Keyring
-from licensing.model import InsertedKey, Ledger, NodeView, Status, Time, Visibility
+from licensing.model import Ledger, Status, Time
 from licensing.policy import Policy
 from licensing.presence import resume
 from licensing.records import ChainHead, append
 
 CLOCK_EVERY = dt.timedelta(minutes=10)
 """How often an idle leader writes the high-water mark of time."""
-PROVE_WITHIN = dt.timedelta(seconds=90)
-"""How long after a change of the leader a USB key may take to prove itself to the new one."""
 
 _SLACK = dt.timedelta(minutes=1)
 
@@ -39,15 +37,14 @@ _SLACK = dt.timedelta(minutes=1)
 class Office(msgspec.Struct, frozen=True):
     """Who publishes, under which epoch, and the highest index it knows of.
 
-    `since`: when the office was taken, in effective time. `keyring`: the vendor's keys. `outcome_lease`: the lease
-    under which outcomes of orders are written. `notices`: what to tell beside what is decided.
+    `keyring`: the vendor's keys. `outcome_lease`: the lease under which outcomes of orders are written. `notices`: what
+    to tell beside what is decided.
     """
 
     keys: Keys
     leader: Leader
     epoch: int
     index: int
-    since: Time
     keyring: Keyring
     outcome_lease: int = 0
     notices: tuple[Notice, ...] = ()
@@ -64,7 +61,6 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan(facts: Facts, view: View, office: Office, now: Time, policy: Policy) -> Plan:
     """Carry out the order that has waited longest, decide, and say what of that is new and must be written."""
-    facts = replace(facts, views=tuple(_with_proofs_due(node, facts, office) for node in facts.views))
     assert facts.site is not None
     assert facts.ledger is not None
     ledger = resume(facts.ledger, _dark(facts, office, now))
@@ -124,24 +120,6 @@ def answered(waiting: Waiting, outcome: Outcome, office: Office) -> list[Write]:
     except BadKey:
         return [taken]
     return [taken, Put(key, encode_value(outcome), office.outcome_lease)]
-
-
-def _with_proofs_due(node: NodeView, facts: Facts, office: Office) -> NodeView:
-    """Return the node with a deadline for every key that has not proved itself to this leader.
-
-    A proof that was recorded before this leader took office is worth something only until its keys can have been asked
-    again. The keys of a node that cannot be reached are held as they were: nobody can ask them.
-    """
-    if node.visibility is not Visibility.LIVE:
-        return node
-    return replace(node, keys=tuple(_with_proof_due(key, facts, office) for key in node.keys))
-
-
-def _with_proof_due(key: InsertedKey, facts: Facts, office: Office) -> InsertedKey:
-    proved = key.proved
-    if proved is None or (proved.epoch == office.epoch and proved.index <= _index(facts, office)):
-        return key
-    return replace(key, prove_by=office.since + PROVE_WITHIN)
 
 
 def _dark(facts: Facts, office: Office, now: Time) -> dt.timedelta:

@@ -7,12 +7,15 @@ import contextlib
 import logging
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from cluster.election import Leadership
 from cluster.keys import Keys
 from cluster.store import LeaseLost, Refused, Store, StoreError, Unavailable
 from cluster.waking import first_of
 from coordinator.clock import boot_clock
 from coordinator.cycle import Office, Plan, plan
+from coordinator.deadlines import Deadlines
 from coordinator.facts import Facts, Waiting
 from coordinator.founding import Founding
 from coordinator.orders import Restore
@@ -85,7 +88,7 @@ class Publisher:
         self._outcomes = OutcomeLease(store)
         self._index = _index_in(memory.newest)
         self._burst = 0
-        self._term: tuple[int, Time] | None = None
+        self._deadlines = Deadlines()
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -153,6 +156,8 @@ class Publisher:
         if self._outlook.clocks.in_doubt:
             return PAUSE_AFTER_REFUSAL  # it is about to be known how late it is
         now = self._outlook.clock.now()
+        index = max(self._index, facts.clock.index if facts.clock else 0)
+        facts = replace(facts, views=self._deadlines.apply(facts.views, leadership.epoch, index, now))
         planned = self._plan(facts, verdict, self._office(facts, leadership, now, lease), now)
         if not planned.writes:
             self._burst = 0
@@ -182,13 +187,11 @@ class Publisher:
         return founding or plan(facts, view, office, now, self._outlook.policy)
 
     def _office(self, facts: Facts, leadership: Leadership, now: Time, outcome_lease: int) -> Office:
-        since = self._in_office_since(leadership.epoch, now)
         return Office(
             keys=self._keys,
             leader=self._me,
             epoch=leadership.epoch,
             index=self._index,
-            since=since,
             keyring=self._keyring,
             outcome_lease=outcome_lease,
             notices=(
@@ -197,12 +200,6 @@ class Publisher:
                 *facts.roles.notices,
             ),
         )
-
-    def _in_office_since(self, epoch: int, now: Time) -> Time:
-        """Return when this term began, which is when the first plan of it is made."""
-        if self._term is None or self._term[0] != epoch:
-            self._term = epoch, now
-        return self._term[1]
 
     async def _see(self, revision: int) -> None:
         """Wait until the mirror shows what was just written, so that the next plan builds on it.

@@ -10,11 +10,12 @@ from typing import Annotated
 
 from aiohttp import web
 from msgspec import Meta
+from msgspec.structs import replace
 
 from coordinator.answers import Told, shown, state, told
 from coordinator.calls import SERVICES, Call, Parameter, as_json
 from coordinator.errors import ApiError, bad_parameter
-from licensing.model import Ledger, Site
+from licensing.model import InsertedKey, Ledger, NodeView, Reading, Site, Status
 from licensing.preview import NotInserted, RemovalPreview, preview_removal
 
 LONGEST_ID = 256
@@ -36,10 +37,23 @@ async def get_removal(request: web.Request) -> web.Response:
     facts, now = outlook.look(), outlook.clock.now()
     site, ledger = _needed(facts.site, facts.ledger)
     try:
-        removal = preview_removal(site, facts.views, ledger, now, outlook.policy, key_id)
+        removal = preview_removal(site, _as_told(facts.views, status), ledger, now, outlook.policy, key_id)
     except NotInserted as refused:
         raise _not_inserted(refused) from refused
     return state(request, RemovalAnswer(removal=removal, **told(status)))
+
+
+def _as_told(views: tuple[NodeView, ...], status: Status) -> tuple[NodeView, ...]:
+    """Return the nodes with every key at fault that the leader has called so: it knows deadlines that others do not."""
+    at_fault = {
+        (node.management_node_uuid, key.key_id): InsertedKey(key.key_id, key.reading, key.reason)
+        for node in status.nodes
+        for key in node.ukeys
+        if key.reading not in {Reading.OK, Reading.PENDING}
+    }
+    return tuple(
+        replace(view, keys=tuple(at_fault.get((view.node, key.key_id), key) for key in view.keys)) for view in views
+    )
 
 
 def _needed(site: Site | None, ledger: Ledger | None) -> tuple[Site, Ledger]:

@@ -123,6 +123,17 @@ async def test_a_proof_that_comes_late_is_noticed() -> None:
         await eventually(lambda: epochs(node.sight) == [7])
 
 
+async def test_a_proof_from_before_a_restore_is_noticed() -> None:
+    """A store that was restored counts its answers again: a proof that names a later one than the last is no good."""
+    node = Node()
+    async with node.running():
+        node.publish(epoch=7, index=40)
+        await node.knows(7)
+        ahead = Seen(key_id="K1", reading=Reading.OK, challenge=challenger("site-1", 7, 900)(), proof=b"proof")
+        node.sight.see_keys((ahead,))
+        await eventually(lambda: node.bus.asked == 1)
+
+
 async def test_keys_without_a_proof_are_left_alone() -> None:
     """Whoever leads, a key that cannot prove itself is not read again for that."""
     node = Node()

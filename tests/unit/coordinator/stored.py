@@ -136,9 +136,9 @@ def facts_of(view: View) -> Facts:
     return FactReader(KEYS, KEYRING).read(view)
 
 
-def office(epoch: int = 5, index: int = 0, since: Time = NOW) -> Office:
+def office(epoch: int = 5, index: int = 0) -> Office:
     """Return node a's office in one term."""
-    return Office(KEYS, ME, epoch, index, since, KEYRING)
+    return Office(KEYS, ME, epoch, index, KEYRING)
 
 
 def planned(view: View, now: Time = NOW, term: Office | None = None, policy: Policy = POLICY) -> Plan:

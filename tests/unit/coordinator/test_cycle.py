@@ -11,17 +11,15 @@ from msgspec.structs import replace
 
 from cluster.store import Absent, Delete, ModifiedAt, Put, View
 from cluster.values import LARGEST, decode_value, encode_value
-from coordinator.cycle import CLOCK_EVERY, PROVE_WITHIN, Office, Plan, plan
+from coordinator.cycle import CLOCK_EVERY, Plan, plan
 from coordinator.facts import FactReader, Facts
 from coordinator.notices import Notice
 from coordinator.orders import Errand, Install, Outcome, Remove, RenewRequestCode
 from coordinator.published import Clock, Published
-from licensing.model import Alert, KeyState, KeyStatus, Ledger, Reading, Site, Spent, Time, Usage
+from licensing.model import Alert, KeyState, Ledger, Site, Spent, Usage
 from licensing.records import Action, ChainHead, ManagementType, Record, verify
 from tests.unit.coordinator.ordered import order
 from tests.unit.coordinator.stored import (
-    CHALLENGE,
-    DAY,
     KEYS,
     NOW,
     POLICY,
@@ -35,7 +33,6 @@ from tests.unit.coordinator.stored import (
     good_key,
     office,
     planned,
-    proving_key,
     publish,
     published_in,
     stored_report,
@@ -206,59 +203,6 @@ def test_a_plan_survives_being_stored() -> None:
     read = FactReader(KEYS, KEYRING).read(view_of(after))
     assert isinstance(read.ledger, Ledger)
     assert planned(view_of(after), NOW + SECOND).writes == ()
-
-
-# --- proofs --------------------------------------------------------------------------------------------------------
-
-DUE = NOW + SECOND + PROVE_WITHIN
-"""When the keys of a leader that took office a second after `NOW` must have proved themselves."""
-
-
-def proved(epoch: int, index: int = 1) -> dict[str, bytes]:
-    """Return what is stored when the key in node a proved itself in this epoch and after this answer."""
-    return AT_REST | {KEYS.node(A): stored_report(A, proving_key(replace(CHALLENGE, epoch=epoch, index=index)))}
-
-
-def shown_key(values: dict[str, bytes], now: Time, term: Office) -> KeyStatus:
-    """Return what a leader publishes of the key in node a."""
-    (key,) = published_in(publish(values, now, term)).status.nodes[0].ukeys
-    return key
-
-
-def test_a_proof_for_this_leader_is_good_for_its_whole_term() -> None:
-    """It is shown as proven, and nothing is due."""
-    term = office(since=NOW - 9 * DAY)
-    key = shown_key(proved(epoch=5), NOW + SECOND, term)
-    assert (key.reading, key.assurance) == (Reading.OK, "proven")
-    assert planned(view_of(proved(epoch=5)), NOW + SECOND, term).again_at > NOW + PROVE_WITHIN
-
-
-@pytest.mark.parametrize(
-    ("epoch", "index"), [(4, 1), (6, 1), (0, 0), (5, 99)], ids=["former", "later", "none", "future"]
-)
-def test_a_proof_for_another_leader_counts_until_the_key_can_have_been_asked_again(epoch: int, index: int) -> None:
-    """A change of the leader changes nothing, but a proof that is not renewed in time is a key that is at fault."""
-    values, term = proved(epoch, index), office(since=NOW + SECOND)
-    before = shown_key(values, DUE - SECOND, term)
-    assert (before.reading, before.assurance) == (Reading.OK, "proven")
-    assert planned(view_of(publish(values, NOW + SECOND, term)), NOW + SECOND, term).again_at <= DUE
-    after = shown_key(values, DUE, term)
-    assert (after.reading, after.assurance) == (Reading.FAULTY, None)
-    assert "did not prove itself" in after.reason
-
-
-def test_the_keys_of_a_node_that_cannot_be_reached_need_not_prove_themselves() -> None:
-    """Nobody can ask them: they are held as they were, also by the leader that comes after."""
-    values = proved(epoch=4)
-    values[KEYS.last_seen(A)] = values.pop(KEYS.node(A))
-    key = shown_key(values, DUE + DAY / 4, office(epoch=9, since=NOW + SECOND))
-    assert (key.reading, key.assurance) == (Reading.OK, "proven")
-
-
-def test_a_key_without_a_device_key_is_shown_as_copyable() -> None:
-    """It never has anything to prove."""
-    key = shown_key(AT_REST, NOW + DAY / 4, office(epoch=9, since=NOW))
-    assert (key.reading, key.assurance) == (Reading.OK, "copyable")
 
 
 # --- orders --------------------------------------------------------------------------------------------------------

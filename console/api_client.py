@@ -173,7 +173,7 @@ class Key(Body, frozen=True):
 
 
 class Node(Body, frozen=True):
-    """One management node."""
+    """One management node; `abandoned_readers` are processes that hang while they read a USB key."""
 
     management_node_uuid: str
     name: str
@@ -182,6 +182,7 @@ class Node(Body, frozen=True):
     ukeys: tuple[Key, ...] = ()
     problem: str = ""
     drained: bool = False
+    abandoned_readers: int = 0
 
 
 class Leader(Body, frozen=True):

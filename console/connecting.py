@@ -32,7 +32,7 @@ from console.api_client import (
     parse_status,
 )
 from console.demo_places import FOLDER, PORTS, TOKEN_FILE, url_of
-from console.terminal import waiting
+from console.terminal import printable, waiting
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class Connection:
         """End the program: one sentence for people, and with `--json` an error like the site's (`said`, if it was)."""
         if self.as_json:
             click.echo(said or json.dumps({"error": {"code": "console", "description": text}}))
-        click.echo(f"twinkey: {text}", err=True)
+        click.echo(f"twinkey: {printable(text)}", err=True)
         sys.exit(code)
 
     def _read_token(self) -> str | None:

@@ -20,7 +20,7 @@ from console.terminal import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from console.api_client import Node
+    from console.api_client import Key, Node
 
 LONG_POLL = 30
 NOT_MODIFIED = 304
@@ -122,9 +122,16 @@ def as_json(site: SiteStatus) -> str:
 
 
 def _node(node: Node) -> str:
-    keys = ", ".join(key.key_id if key.reading == "ok" else f"{key.key_id} ({key.reading})" for key in node.ukeys)
+    keys = ", ".join(map(_key, node.ukeys))
     marks = (" [VIP]" if node.vip else "") + ("" if node.reachable else " [not reachable]")
     return f"{node.name}{marks}: {keys or 'no key'}"
+
+
+def _key(key: Key) -> str:
+    """Return the key with what is not as it should be: its reading, or that it could be a copy."""
+    if key.reading != "ok":
+        return f"{key.key_id} ({key.reading})"
+    return f"{key.key_id} (copyable)" if key.assurance == "copyable" else key.key_id
 
 
 def _day(moment: dt.datetime) -> str:

@@ -18,7 +18,7 @@ from console import spool
 from console.api_client import UNAVAILABLE, Answer, Request, error_text
 from console.connecting import ERROR, UNREACHABLE, Connection
 from console.licence_answers import Outcome, outcome_facts, outcome_in, taken_in, told_in
-from console.terminal import print_facts
+from console.terminal import print_facts, printable
 from licensing.archive import UploadRefused, read_upload
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.keyring import KeyringInvalid, parse_keyring
@@ -44,7 +44,7 @@ def settled(site: Connection, answer: Answer) -> Answer:
     if answer.status != ACCEPTED:
         return answer
     order = site.decoded(answer, taken_in)
-    click.echo(f"The site has taken the order {order.id}; a leader is to carry it out.", err=True)
+    click.echo(f"The site has taken the order {printable(order.id)}; a leader is to carry it out.", err=True)
     until = time.monotonic() + OUTCOME_WITHIN
     while answer.status in NOT_KNOWN_YET and time.monotonic() < until:
         time.sleep(ASK_AGAIN)
@@ -148,6 +148,5 @@ def _checked(site: Connection, data: bytes, keyring: Path | None) -> bool:
 def _tell_refused(site: Connection, answer: Answer, file: Path) -> None:
     if site.as_json:
         click.echo(answer.body)
-    click.echo(
-        f"twinkey: {file} is refused: {error_text(answer)} It stays there; delete it if it is of no use.", err=True
-    )
+    text = f"{file} is refused: {error_text(answer)} It stays there; delete it if it is of no use."
+    click.echo(f"twinkey: {printable(text)}", err=True)

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from console.terminal import printable
 from console.usb_keys import usb_keys
 from console.write_key import write_key
 from licensing import canonical
@@ -78,6 +79,13 @@ def base64_key(text: str) -> bytes:
         if len(key) == PUBLIC_KEY_BYTES:
             return key
     raise click.BadParameter(f"{text!r} is not the base64 of an Ed25519 public key ({PUBLIC_KEY_BYTES} bytes).")
+
+
+def usb_key_id(text: str) -> str:
+    """Read the id of a USB key: any text that can be shown, since simulated keys have names that no real key has."""
+    if text.isprintable():
+        return text
+    raise click.BadParameter(f"{text!r} has characters that cannot be shown: copy the id from `issuer usb-keys`.")
 
 
 def _now() -> dt.datetime:
@@ -151,7 +159,11 @@ def keygen(out: Path, valid_from: dt.datetime | None, valid_until: dt.datetime |
     help="Its place in the lineage.  [default: the next one by --request-code, or 1]",
 )
 @click.option("--request-code", type=_EXISTING, help="Bind to the site that sent this file, and make an archive (zip).")
-@click.option("--usb-key", help="Bind to the USB key with this id.")
+@click.option(
+    "--usb-key",
+    type=usb_key_id,
+    help="Bind to the USB key with this id; that of a real key has 1 to 64 visible ASCII characters, no space.",
+)
 @click.option("--device-public-key", type=base64_key, help="The USB key's own public key, where it has one.")
 @click.option("--site-id", help="Bind to the site with this id (from its request code).")
 @click.option("--fingerprint", multiple=True, help="A node of that site; once for each node.")
@@ -290,7 +302,7 @@ def _plain_errors() -> Iterator[None]:
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}.") from error
     except LicenceRefused as refused:
-        raise click.ClickException(f"{refused.text} {refused.hint} [{refused.code}]") from refused
+        raise click.ClickException(printable(f"{refused.text} {refused.hint} [{refused.code}]")) from refused
     except KeyringInvalid as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:  # a vendor key whose dates contradict each other
@@ -332,7 +344,7 @@ def _rows(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             yield from _rows(value, f"{prefix}{label}.")
         elif value is not None:
-            yield prefix + label, "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in _text(value))
+            yield prefix + label, printable(_text(value))
 
 
 def _text(value: Any) -> str:

@@ -36,6 +36,7 @@ class Inventory(Body, frozen=True):
     edition: str | None = None
     source: str | None = None
     key_id: str | None = None
+    assurance: str | None = None
     expired: bool = True
     issued_date: Time | None = None
     expired_date: Time | None = None
@@ -136,7 +137,7 @@ def inventory_facts(licence: Inventory) -> Iterator[tuple[str, str]]:
     yield "Licence", licence.user
     yield "Licence id", licence.uuid or "-"
     yield "Edition", licence.prod_info or licence.edition or "-"
-    yield "From", f"USB key {licence.key_id}" if licence.key_id else licence.source or "-"
+    yield "From", _source(licence)
     yield "Quota", ", ".join(_quota(licence)) or "unlimited"
     dates = (("Issued", licence.issued_date), ("Expires", licence.expired_date), ("Installed", licence.upload_date))
     yield from ((name, when(moment)) for name, moment in (*dates, ("Service until", licence.service_expired_date)))
@@ -153,6 +154,12 @@ def outcome_facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "For node", outcome.node
     if outcome.licences:
         yield "Licences", ", ".join(outcome.licences)
+
+
+def _source(licence: Inventory) -> str:
+    if licence.key_id is None:
+        return licence.source or "-"
+    return f"USB key {licence.key_id}" + (f" ({licence.assurance})" if licence.assurance else "")
 
 
 def _quota(licence: Inventory) -> Iterator[str]:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from console.api_client import Answer, Body, Request
 from console.connecting import ERROR, Connection, connects
-from console.terminal import print_table, when
+from console.terminal import print_table, printable, when
 from licensing.model import Time
 
 VERIFY_WITHIN = 600.0
@@ -90,7 +90,7 @@ def records(site: Connection, context: click.Context, start: int, limit: int, so
     print_table(columns, (_cells(row) for row in page.inventories))
     click.echo(f"{len(page.inventories)} of {page.total} records.")
     for reason in page.reasons:
-        click.echo(f"twinkey: a record cannot be read: {reason}", err=True)
+        click.echo(f"twinkey: a record cannot be read: {printable(reason)}", err=True)
 
 
 @records.command()
@@ -106,7 +106,7 @@ def verify(site: Connection) -> None:
         _tell(found)
     if not found.intact:
         text = f"record {found.number} was altered or is missing: {found.why}. Compare with a backup of the site."
-        click.echo(f"twinkey: {text}", err=True)
+        click.echo(f"twinkey: {printable(text)}", err=True)
         sys.exit(ERROR)
 
 

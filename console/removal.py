@@ -48,7 +48,8 @@ def preview_removal(site: Connection, key_id: str) -> None:
         click.echo(answer.body)
         return
     found = site.decoded(answer, _foretold)
-    click.echo(printable(_sentence(found.removal)))
+    unseen = _unseen(site, found.removal.key_id)
+    click.echo(printable(unseen or _sentence(found.removal)))
     click.echo(printable(found.removal.reason))
     if found.stale:
         click.echo("twinkey: this answer is stale: no leader confirms it now.", err=True)
@@ -66,6 +67,16 @@ def _only_key(site: Connection) -> str:
     if len(inserted) > 1:
         site.fail(f"several USB keys are inserted: name one of them: {printable(', '.join(inserted))}.")
     return inserted[0]
+
+
+def _unseen(site: Connection, key_id: str) -> str:
+    """Say that nobody would see the key go, where no node that has it reports; else nothing."""
+    now, _ = site.status()
+    holders = [node for node in now.nodes if any(key.key_id == key_id for key in node.ukeys)]
+    if not holders or any(node.reachable for node in holders):
+        return ""
+    names = " and ".join(node.name for node in holders)
+    return f"{key_id} is in a node that does not report ({names}): pulling it out counts only when that is seen."
 
 
 def _sentence(removal: Removal) -> str:

@@ -15,6 +15,7 @@ import msgspec
 
 from console.api_client import SiteStatus, Unreachable, error_text, parse_status
 from console.connecting import OVER_QUOTA, Connection, connects
+from console.terminal import printable
 
 
 class _Unknown(Exception):  # noqa: N818 - it says what the answer is
@@ -32,7 +33,8 @@ def start_check(site: Connection) -> None:
         now = asyncio.run(_status(site))
     except _Unknown as error:
         _say(site, allowed=None, why=str(error))
-        click.echo(f"twinkey: warning: whether a node may start is not known, so it may: {error}", err=True)
+        text = f"warning: whether a node may start is not known, so it may: {error}"
+        click.echo(f"twinkey: {printable(text)}", err=True)
         return
     if now.stale:
         click.echo("twinkey: warning: the answer is stale: no leader confirms it now.", err=True)
@@ -40,7 +42,7 @@ def start_check(site: Connection) -> None:
     _say(site, allowed=now.start_allowed, why=why)
     if not now.start_allowed:
         hint = "Install a licence that covers it: `twinkey license install FILE` on this console."
-        click.echo(f"twinkey: a management node may not start. {why} {hint}", err=True)
+        click.echo(f"twinkey: a management node may not start. {printable(why)} {hint}", err=True)
         sys.exit(OVER_QUOTA)
 
 

@@ -111,8 +111,15 @@ def _node(node: Node, site: SiteStatus) -> Text:
     roles = [role for role, has in (("leader", leads), ("virtual IP", node.vip), ("drained", node.drained)) if has]
     keys = ", ".join(map(_key, node.ukeys))
     state = ("reachable", GOOD) if node.reachable else ("not reachable", WARN)
-    text = "; ".join([*roles, f"keys: {keys}" if keys else "no USB key", *filter(None, [node.problem])])
+    held = f"keys: {keys}" if keys else "no USB key"
+    text = "; ".join([*roles, held, *filter(None, [_hanging(node.abandoned_readers), node.problem])])
     return Text.assemble(state, f"  {printable(text)}")
+
+
+def _hanging(readers: int) -> str:
+    if readers == 0:
+        return ""
+    return "1 reader hangs: unplug the key it reads" if readers == 1 else f"{readers} readers hang: unplug their keys"
 
 
 def _key(key: Key) -> str:

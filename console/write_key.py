@@ -15,6 +15,7 @@ import click
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from console.terminal import printable
 from licensing.envelope import LicenceRefused, peek
 from licensing.model import KeyBinding
 from usbwatch.block_device import Machine
@@ -59,7 +60,7 @@ def write_key(licence_file: Path, simulated: Path | None, key_id: str | None, st
     if target.loss and not yes:
         click.confirm(f"{target.loss} Overwrite it?", abort=True)
     _write(target, data)
-    click.echo(f"The licence is on the key {target.key_id}.")
+    click.echo(f"The licence is on the key {printable(target.key_id)}.")
 
 
 def _licence(path: Path) -> tuple[bytes, KeyBinding]:
@@ -85,8 +86,9 @@ def _target(simulated: Path | None, key_id: str | None, stick: Path | None, bind
 
 def _check(binding: KeyBinding, target: _Target) -> None:
     if binding.key_id != target.key_id:
+        bound_to, this = printable(binding.key_id), printable(target.key_id)
         raise click.ClickException(
-            f"The licence is bound to the key {binding.key_id}, and this is {target.key_id}. Nothing was written."
+            f"The licence is bound to the key {bound_to}, and this is {this}. Nothing was written."
         )
     if binding.device_public_key not in {None, target.device_public_key}:
         raise click.ClickException(
@@ -140,7 +142,7 @@ def _simulated(path: Path, key_id: str) -> _Target:
 
 
 def _loss(key_id: str, size: int) -> str:
-    return f"The key {key_id} holds a licence." if size else ""
+    return f"The key {printable(key_id)} holds a licence." if size else ""
 
 
 def _read_simulated(path: Path) -> SimulatedKey:

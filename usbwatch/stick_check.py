@@ -31,6 +31,7 @@ class StickError(Exception):
 class Stick:
     """A stick that may be written. `number` and `insertion` are the kernel's: equal values mean the same stick.
 
+    `path` is its device node, with no symbolic link in it; what is found there later must have that number still.
     `partitions` are those on it now, as (name, bytes).
     """
 
@@ -50,12 +51,13 @@ class Stick:
 
 
 def examine(path: Path, machine: Machine, string_seconds: float = STRING_SECONDS) -> Stick:
-    """Return the stick behind this device node. A dead one is given up after `string_seconds`.
+    """Return the stick behind this device node, or behind a link to it. A dead one is given up after `string_seconds`.
 
     Raises:
         StickError: it is no stick, is in use, or cannot become a licence key.
     """
-    return stick_of(path, device_number(path), machine, string_seconds)
+    node = Path(os.path.realpath(path))  # once: a link may lead elsewhere the next time
+    return stick_of(node, device_number(node), machine, string_seconds)
 
 
 def device_number(path: Path) -> str:
@@ -64,9 +66,15 @@ def device_number(path: Path) -> str:
         status = path.stat()
     except OSError as error:
         raise StickError(f"{path}: {error.strerror}. Name the stick's device, as /dev/sdb.") from error
-    if not stat.S_ISBLK(status.st_mode):
+    number = block_number(status)
+    if number is None:
         raise StickError(f"{path} is not a block device. Name the stick's device, as /dev/sdb.")
-    return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    return number
+
+
+def block_number(status: os.stat_result) -> str | None:
+    """Return the kernel's number of the block device that was looked at, as `8:16`; None when it is none."""
+    return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if stat.S_ISBLK(status.st_mode) else None
 
 
 def stick_of(path: Path, number: str, machine: Machine, string_seconds: float = STRING_SECONDS) -> Stick:
@@ -89,8 +97,8 @@ def stick_of(path: Path, number: str, machine: Machine, string_seconds: float = 
         number=number,
         insertion=attribute(disk, "diskseq"),
         geometry=Geometry(size // block_size, block_size),
-        key_id=_string(usb_device, "serial", string_seconds),
-        model=" ".join(_string(usb_device, name, string_seconds) for name in ("manufacturer", "product")).strip(),
+        key_id=usb_string(usb_device, "serial", string_seconds),
+        model=" ".join(usb_string(usb_device, name, string_seconds) for name in ("manufacturer", "product")).strip(),
         partitions=tuple((part.name, _number(part, "size") * _SECTOR) for part in partitions_of(disk)),
     )
 
@@ -100,11 +108,14 @@ def _usb_device(disk: Path) -> Path | None:
     return next((parent for parent in disk.parents if (parent / "idVendor").exists()), None)
 
 
-def _string(usb_device: Path, name: str, seconds: float) -> str:
+def usb_string(usb_device: Path, name: str, seconds: float = STRING_SECONDS) -> str:
     """Return what a device says of itself, in visible characters, empty when it does not.
 
     The kernel was seen to keep a reader of these attributes waiting for 83 seconds, so a thread reads it, which can
     be left behind.
+
+    Raises:
+        StickError: it did not answer in time.
     """
     answers: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(attribute(usb_device, name)), daemon=True).start()

@@ -1,7 +1,8 @@
 """Makes a licence key of a USB stick, for the vendor's desk: partitions it, writes the licence, reads it back.
 
 What is on the stick is lost. Whether it may be is decided before, in `usbwatch.stick_check`; what is written
-where, and in which order, in `usbwatch.stick_layout`.
+where, and in which order, in `usbwatch.stick_layout`. The stick is opened once, and all that is done to it goes
+through that descriptor: its path may lead to another disk a moment later.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from usbwatch.block_device import Machine
 from usbwatch.messages import LICENCE_LIMIT
-from usbwatch.stick_check import Stick, StickError, examine
+from usbwatch.stick_check import Stick, StickError, block_number, stick_of
 from usbwatch.stick_layout import PARTITION_TYPE, BadLayout, Geometry, find_partition, read_licence, writes
 
 SFDISK = "sfdisk"
@@ -48,7 +49,7 @@ def write_stick(stick: Stick, licence: bytes, machine: Machine) -> None:
     """
     sfdisk = find_sfdisk()
     with held(stick.path) as descriptor:
-        if examine(stick.path, machine) != stick:
+        if block_number(os.fstat(descriptor)) != stick.number or stick_of(stick.path, stick.number, machine) != stick:
             raise StickError(f"{stick.path} is not the stick any more that it was. Nothing was written: start again.")
         write_disk(stick.path, descriptor, stick.geometry, licence, sfdisk)
 
@@ -81,7 +82,9 @@ def held(path: Path) -> Iterator[int]:
 
 
 def write_disk(path: Path, descriptor: int, disk: Geometry, licence: bytes, sfdisk: str) -> None:
-    """Write the licence file to a disk, or to a file that stands for one, and check that it is on it.
+    """Write the licence file to the disk that is held, or to a file that stands for one, and check that it is on it.
+
+    `path` is only what people call it.
 
     Raises:
         StickError: it is not known to be on it.
@@ -90,8 +93,8 @@ def write_disk(path: Path, descriptor: int, disk: Geometry, licence: bytes, sfdi
         raise StickError(f"The licence has {len(licence)} bytes, more than a key can hold ({LICENCE_LIMIT}).")
     try:
         _partition(path, descriptor, sfdisk)
-        _fill(path, descriptor, disk, licence)
-        with _on_the_medium(path) as medium:
+        _fill(descriptor, disk, licence)
+        with _on_the_medium(descriptor) as medium:
             found = read_licence(lambda first, count: _read(medium, disk, first, count), disk, LICENCE_LIMIT)
     except (OSError, BadLayout) as error:
         reason = str(error).rstrip(".")
@@ -103,11 +106,18 @@ def write_disk(path: Path, descriptor: int, disk: Geometry, licence: bytes, sfdi
 def _partition(path: Path, descriptor: int, sfdisk: str) -> None:
     # The kernel is told by us: it would not listen to another process while we hold the disk.
     quiet = ("--quiet", "--no-reread", "--no-tell-kernel")
-    argv = (sfdisk, *quiet, "--wipe", "always", "--wipe-partitions", "always", str(path))
+    argv = (sfdisk, *quiet, "--wipe", "always", "--wipe-partitions", "always", _opened_again(descriptor))
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            argv, input=_TABLE, capture_output=True, text=True, check=False, timeout=_SFDISK_SECONDS, env=environment
+            argv,
+            input=_TABLE,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SFDISK_SECONDS,
+            env=environment,
+            pass_fds=(descriptor,),
         )
     except subprocess.TimeoutExpired:
         raise StickError(
@@ -121,8 +131,8 @@ def _partition(path: Path, descriptor: int, sfdisk: str) -> None:
         fcntl.ioctl(descriptor, _BLKRRPART)
 
 
-def _fill(path: Path, descriptor: int, disk: Geometry, licence: bytes) -> None:
-    with _on_the_medium(path) as medium:
+def _fill(descriptor: int, disk: Geometry, licence: bytes) -> None:
+    with _on_the_medium(descriptor) as medium:
         partition = find_partition(lambda first, count: _read(medium, disk, first, count), disk)
     for block, data in writes(licence, partition, disk.block_size):
         _write(descriptor, block * disk.block_size, data)
@@ -136,14 +146,19 @@ def _write(descriptor: int, offset: int, data: bytes) -> None:
 
 
 @contextmanager
-def _on_the_medium(path: Path) -> Iterator[int]:
-    """Open a disk for reading past the kernel's cache, which would tell what should be on it."""
-    direct = os.O_DIRECT if stat.S_ISBLK(path.stat().st_mode) else 0
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | direct)
+def _on_the_medium(disk: int) -> Iterator[int]:
+    """Open a disk that is held for reading past the kernel's cache, which would tell what should be on it."""
+    direct = os.O_DIRECT if stat.S_ISBLK(os.fstat(disk).st_mode) else 0
+    descriptor = os.open(_opened_again(disk), os.O_RDONLY | os.O_CLOEXEC | direct)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _opened_again(descriptor: int) -> str:
+    """Return a path that leads whoever has this descriptor to the very disk that it is of."""
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _read(descriptor: int, disk: Geometry, first: int, count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -169,6 +170,22 @@ def write(umock_bus: UmockBus, licence: bytes, *arguments: str) -> tuple[int, st
     process = umock_bus.spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said, _ = process.communicate(timeout=30)
     return process.returncode, said.decode()
+
+
+def test_listing_a_stick_leaves_its_disk_there_to_be_written(
+    umock_bus: UmockBus, vendor: Vendor, tmp_path: Path
+) -> None:
+    """`twinkey issuer usb-keys` opens no stick: it names the disk, and `write-key` can write it afterwards."""
+    with loop_device(tmp_path) as device:
+        umock_bus.plug_stick("1-2", SERIAL, bytes(SIZE), block_device=number_of(device))
+        code = "from console.usb_keys import usb_keys; usb_keys()"
+        argv = [sys.executable, "-c", code, "--stick", *STICKS, "--json"]
+        said, _ = umock_bus.spawn(argv, stdout=subprocess.PIPE).communicate(timeout=30)
+        (stick,) = json.loads(said)
+        assert (stick["place"], stick["keyId"], stick["disks"]) == ("port 1-2", SERIAL, ["/dev/disk"])
+        assert (stick["trouble"], umock_bus.touched("1-2")) == (None, 0)
+        licence = vendor.licence_file(SERIAL, proving=False)
+        assert write(umock_bus, licence, "--stick", str(device), "--yes")[0] == 0
 
 
 def test_the_command_writes_a_stick_that_a_node_accepts(

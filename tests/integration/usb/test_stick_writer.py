@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,59 @@ def test_a_stick_that_was_changed_meanwhile_is_left_alone(tmp_path: Path, loop: 
     with pytest.raises(StickError, match="not the stick any more"):
         write_stick(stick, LICENCE, machine)
     assert (tmp_path / "disk").read_bytes() == before
+
+
+@pytest.fixture
+def victim(tmp_path: Path, block_size: int) -> Iterator[Path]:
+    """Give another block device, which nobody may write to; what is on it is in the file `victim/disk`."""
+    folder = tmp_path / "victim"
+    folder.mkdir()
+    with loop_device(folder, block_size) as device:
+        yield device
+
+
+def redirected(link: Path, target: Path) -> Path:
+    """Let a link lead to this target from now on; return the link."""
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    return link
+
+
+def test_a_link_is_followed_once(tmp_path: Path, loop: Path, victim: Path, machine: Machine, block_size: int) -> None:
+    """A link that leads elsewhere after the stick was examined changes nothing: the stick is written."""
+    before = (tmp_path / "victim/disk").read_bytes()
+    stick = examine(redirected(tmp_path / "link", loop), machine)
+    redirected(tmp_path / "link", victim)
+    write_stick(stick, LICENCE, machine)
+    assert stick.path == loop
+    assert on(tmp_path / "disk", block_size) == LICENCE
+    assert (tmp_path / "victim/disk").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["disk", "file"])
+def test_another_disk_in_the_place_of_the_stick_is_left_alone(
+    tmp_path: Path, loop: Path, victim: Path, machine: Machine, kind: str
+) -> None:
+    """What is found under the stick's name is compared with the stick that was examined before a byte is written."""
+    other = victim if kind == "disk" else tmp_path / "victim/disk"
+    before = (tmp_path / "disk").read_bytes(), (tmp_path / "victim/disk").read_bytes()
+    stick = replace(examine(loop, machine), path=redirected(tmp_path / "link", other))
+    with pytest.raises(StickError, match="not the stick any more"):
+        write_stick(stick, LICENCE, machine)
+    assert ((tmp_path / "disk").read_bytes(), (tmp_path / "victim/disk").read_bytes()) == before
+
+
+def test_what_is_held_is_written_whatever_its_path_leads_to(
+    tmp_path: Path, loop: Path, victim: Path, block_size: int
+) -> None:
+    """Partitions, licence and the reading back go to the disk that was opened, also when the path is another's now."""
+    before = (tmp_path / "victim/disk").read_bytes()
+    link = redirected(tmp_path / "link", loop)
+    with held(link) as descriptor:
+        redirected(link, victim)
+        write_disk(link, descriptor, Geometry(SIZE // block_size, block_size), LICENCE, find_sfdisk())
+    assert on(tmp_path / "disk", block_size) == LICENCE
+    assert (tmp_path / "victim/disk").read_bytes() == before
 
 
 def test_a_disk_that_somebody_holds_is_left_alone(tmp_path: Path, loop: Path, machine: Machine) -> None:

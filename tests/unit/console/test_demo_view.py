@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
+import pytest
 
 from console.api_client import SiteStatus
 from console.demo_view import View, as_json, as_line
@@ -103,6 +104,22 @@ def test_the_line_says_what_matters() -> None:
     line = as_line(status_of(license={"name": None, "expires": None, "status": "Expired"}, leader=None))
     assert "licence none Expired" in line
     assert "nobody leads" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ({"reading": "ok", "assurance": "proven"}, "K1"),
+        ({"reading": "ok", "assurance": "copyable"}, "K1 (copyable)"),
+        ({"reading": "ok"}, "K1"),
+        ({"reading": "faulty", "assurance": None}, "K1 (faulty)"),
+    ],
+    ids=["proven", "copyable", "not-told", "faulty"],
+)
+def test_a_key_is_shown_with_what_is_not_as_it_should_be(key: dict[str, str], shown: str) -> None:
+    """A key that works and proved itself needs no word."""
+    node = STATUS["nodes"][0] | {"ukeys": [{"keyId": "K1", "reason": ""} | key]}
+    assert as_line(status_of(nodes=[node])).endswith(f"a [VIP]: {shown}")
 
 
 def test_a_key_cannot_write_to_the_terminal() -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from console.issuer import issuer
 from licensing.archive import read_upload
-from licensing.envelope import open_licence, seal_payload
+from licensing.envelope import open_licence, peek, seal_payload
 from licensing.keyring import Keyring, parse_keyring
 from licensing.model import Edition, KeyBinding, Quota, SiteBinding
 from licensing.request_code import RequestCode, render
@@ -215,6 +215,21 @@ def test_terms_that_do_not_fit_are_refused(desk: Path, arguments: tuple[str, ...
     result = issue(desk, *arguments)
     assert (result.exit_code, result.stdout) == (code, "")
     assert why in result.stderr
+    assert not (desk / "a.lic").exists()
+
+
+@pytest.mark.parametrize("name", ["K1", "key 7", "ключ"], ids=["real", "space", "cyrillic"])
+def test_a_usb_key_may_have_any_name_that_can_be_shown(desk: Path, name: str) -> None:
+    """Simulated keys have names that no real key has."""
+    assert issue(desk, *TERMS, "--hosts", "3", "--usb-key", name).exit_code == 0
+    assert peek((desk / "a.lic").read_bytes()).licence.binding == KeyBinding(name)
+
+
+@pytest.mark.parametrize("name", ["K\x1b[2J", "K1\n", "K\u202e1"], ids=["escape", "newline", "backwards"])
+def test_a_usb_key_whose_name_cannot_be_shown_is_refused(desk: Path, name: str) -> None:
+    """What no key can have, and nobody could compare by eye, is told without being shown."""
+    result = issue(desk, *TERMS, "--hosts", "3", "--usb-key", name)
+    assert (result.exit_code, "cannot be shown" in result.output, name in result.output) == (2, True, False)
     assert not (desk / "a.lic").exists()
 
 

@@ -52,6 +52,30 @@ async def test_the_licence_is_shown_in_words_and_as_the_site_told_it() -> None:
     assert json.loads(body) == recorded("licence").body
 
 
+@pytest.mark.parametrize(
+    ("assurance", "shown"),
+    [("copyable", "USB key K1 (copyable)"), ("proven", "USB key K1 (proven)"), (None, "USB key K1")],
+    ids=["copyable", "proven", "not-told"],
+)
+async def test_a_key_is_shown_with_its_assurance(assurance: str | None, shown: str) -> None:
+    """Whether the key behind the licence could be a copy stands beside it; an older site does not say."""
+    of_key = LICENCE | {"source": "usb-key", "keyId": "K1"} | ({"assurance": assurance} if assurance else {})
+    async with recorded_site() as site:
+        site.gives("GET /v1/licenses", recorded("licence", inventory=of_key))
+        lines = (await site.run("license", "get")).stdout.splitlines()
+    assert [line.split(None, 1)[1].strip() for line in lines if line.startswith("From ")] == [shown]
+
+
+async def test_a_refusal_cannot_command_the_terminal() -> None:
+    """What answers may be anything: control characters in its words come to nothing; programs get them as JSON."""
+    error = {"error": {"code": "x", "description": "no\x1b[2J", "details": "", "hint": ""}}
+    async with recorded_site() as site:
+        site.gives("GET /v1/licenses", Reply(400, error))
+        result = await site.run("license", "get", "--json")
+    assert result.stderr == "twinkey: no\N{REPLACEMENT CHARACTER}[2J\n"
+    assert ("\x1b" in result.stdout, json.loads(result.stdout)) == (False, error)
+
+
 # --- inspect and install -------------------------------------------------------------------------------------------
 
 

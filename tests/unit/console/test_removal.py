@@ -46,11 +46,11 @@ def answer(*, stale: bool = False, **changes: Any) -> Reply:
     return Reply(200, json.loads(encode(body)))
 
 
-def with_keys(*inserted: str) -> Reply:
-    """Return the status of a site in whose nodes these keys are."""
-    (node, *_) = recorded("status").body["nodes"]
+def with_keys(*inserted: str, reachable: tuple[bool, bool] = (True, True)) -> Reply:
+    """Return the status of a site in whose first node these keys are, in the second the first of them."""
     keys = [{"keyId": key, "reading": "ok", "reason": "", "assurance": "copyable"} for key in inserted]
-    return recorded("status", nodes=[node | {"ukeys": keys}, node | {"ukeys": keys[:1]}])
+    nodes = zip(recorded("status").body["nodes"], (keys, keys[:1]), reachable, strict=True)
+    return recorded("status", nodes=[node | {"ukeys": held, "reachable": live} for node, held, live in nodes])
 
 
 SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
@@ -90,9 +90,32 @@ async def test_the_answer_is_told_in_two_sentences(name: str) -> None:
     """What comes, and why."""
     changes, sentence = SENTENCES[name]
     async with recorded_site() as site:
+        site.gives("GET /v1/status", with_keys("K1"))
         site.gives(f"{ASKED}K1", answer(**changes))
         result = await site.run("keys", "preview-removal", "K1")
     assert (result.exit_code, result.stdout) == (0, f"Unplug K1 now: {sentence}\nFirst removal.\n")
+
+
+NOBODY_SEES = "Nobody sees the key go: nothing changes before its node reports again."
+
+
+async def test_a_pull_that_nobody_sees_reads_like_no_permission() -> None:
+    """A key in a node that does not report: that is said first, and not what is in force meanwhile."""
+    async with recorded_site() as site:
+        site.gives("GET /v1/status", with_keys("K1", reachable=(False, False)))
+        site.gives(f"{ASKED}K1", answer(buffer=None, days_left=None, after_buffer=None, reason=NOBODY_SEES))
+        said = (await site.run("keys", "preview-removal", "K1")).stdout
+    start = "K1 is in a node that does not report (a and b): pulling it out counts only when that is seen."
+    assert said == f"{start}\n{NOBODY_SEES}\n"
+
+
+@pytest.mark.parametrize("reachable", [(True, False), (False, True)], ids=["first", "second"])
+async def test_one_node_that_reports_sees_the_key_go(reachable: tuple[bool, bool]) -> None:
+    """What comes of the pull is told as long as one node with the key reports."""
+    async with recorded_site() as site:
+        site.gives("GET /v1/status", with_keys("K1", reachable=reachable))
+        site.gives(f"{ASKED}K1", answer())
+        assert (await site.run("keys", "preview-removal", "K1")).stdout.startswith("Unplug K1 now: 30 days")
 
 
 async def test_without_an_id_it_is_the_one_key_that_is_inserted() -> None:
@@ -125,6 +148,7 @@ async def test_an_id_is_sent_as_it_is() -> None:
 async def test_json_is_the_sites_own_answer() -> None:
     """As it was told, and nothing else on stdout, also where it is stale."""
     async with recorded_site() as site:
+        site.gives("GET /v1/status", with_keys("K1"))
         site.gives(f"{ASKED}K1", answer(stale=True))
         told = await site.run("keys", "preview-removal", "K1", "--json")
         shown = await site.run("keys", "preview-removal", "K1")
@@ -153,8 +177,11 @@ async def test_options_before_the_word_are_not_lost_in_silence() -> None:
 async def test_a_key_cannot_write_to_the_terminal() -> None:
     """Control characters in an id come to nothing."""
     async with recorded_site() as site:
-        site.gives(f"{ASKED}K1", answer(key_id="\x1b[31m", reason="\x1b"))
-        assert "\x1b" not in (await site.run("keys", "preview-removal", "K1")).stdout
+        for inserted, reachable in (("K1", (True, True)), ("\x1b[31m", (False, False))):
+            site.gives("GET /v1/status", with_keys(inserted, reachable=reachable))
+            site.gives(f"{ASKED}K1", answer(key_id="\x1b[31m", reason="\x1b"))
+            said = (await site.run("keys", "preview-removal", "K1")).stdout
+            assert ("\N{REPLACEMENT CHARACTER}[31m" in said, "\x1b" in said) == (True, False)
 
 
 async def test_the_table_of_keys_says_what_a_reading_is_worth() -> None:

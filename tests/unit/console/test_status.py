@@ -112,6 +112,20 @@ async def test_a_key_cannot_write_to_the_terminal() -> None:
     assert "\x1b" not in output
 
 
+@pytest.mark.parametrize(
+    ("readers", "said"),
+    [(1, "; 1 reader hangs: unplug the key it reads"), (3, "; 3 readers hang: unplug their keys")],
+    ids=["one", "three"],
+)
+async def test_readers_that_hang_are_told(readers: int, said: str) -> None:
+    """A process that even a kill does not end is shown with what ends it; none is not worth a word."""
+    async with site_stub() as stub:
+        assert "hang" not in (await run(stub)).stdout
+        await stub.show(changed(nodes=[STATUS["nodes"][0] | {"abandonedReaders": readers}]))
+        lines = [line.rstrip() for line in (await run(stub)).stdout.splitlines()]
+    assert any(line.endswith(f"keys: K1 (ok, proven){said}") for line in lines)
+
+
 async def test_json_is_the_servers_own_body() -> None:
     """`--json` prints what the server sent, byte for byte, also what this version does not know."""
     async with site_stub() as stub:

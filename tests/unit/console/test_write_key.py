@@ -69,6 +69,16 @@ def test_a_licence_of_another_key_is_refused(tmp_path: Path, key_file: Path, ven
     assert on(key_file).licence_file == b""
 
 
+def test_a_licence_cannot_command_the_terminal(tmp_path: Path, key_file: Path, vendor: Vendor) -> None:
+    """Nobody has verified the licence: control characters in the id that it names come to nothing."""
+    write_key_file(key_file, SimulatedKey("K1"))
+    refused = run(tmp_path, vendor.licence_file("K\x1b[2J", proving=False), "--simulated", str(key_file))
+    written = run(tmp_path, vendor.licence_file("K\x1b[2J", proving=False), "--simulated", str(tmp_path / "new"))
+    again = run(tmp_path, vendor.licence_file("K\x1b[2J", proving=False), "--simulated", str(tmp_path / "new"))
+    for said in (refused.output, written.output, again.output):
+        assert ("K\N{REPLACEMENT CHARACTER}[2J" in said, "\x1b" in said) == (True, False)
+
+
 def test_a_licence_of_another_device_key_is_refused_with_the_right_one(
     tmp_path: Path, key_file: Path, vendor: Vendor
 ) -> None:

@@ -19,12 +19,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from agent.sight import Facts, Sight
 from cluster.keys import Keys
 from cluster.lease import LeaseKeeper, boottime
-from cluster.report import Fingerprint, Report, ReportedKey
+from cluster.report import MOST_KEYS, Fingerprint, Report, ReportedKey
 from cluster.store import Absent, Condition, Entry, LeaseLost, ModifiedAt, Put, Refused, Store, Unavailable
 from cluster.timings import Timings
 from cluster.values import BadValue, decode_value, encode_value
 from licensing.model import Reading
-from usbwatch.bus import Seen
+from usbwatch.bus import KeySet, Seen
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class Reporter:
         return Report(
             node=self._author.node,
             name=self._author.name,
-            keys=tuple(ReportedKey(**msgspec.structs.asdict(key)) for key in facts.keys),
+            keys=tuple(ReportedKey(**msgspec.structs.asdict(key)) for key in _as_many_as_allowed(facts.keys)),
             vip=facts.vip,
             fingerprint=self._author.fingerprint,
             written_at=self._wall(),
@@ -194,6 +194,16 @@ class Reporter:
         if not isinstance(error, Refused) and str(error) != self._complaint:
             self._complaint = str(error)
             log.warning("report waits", extra={"why": error})
+
+
+def _as_many_as_allowed(keys: KeySet) -> KeySet:
+    """Return the keys, or of too many the first, usable ones before others, and one entry in place of the rest."""
+    if len(keys) <= MOST_KEYS:
+        return keys
+    told = sorted(keys, key=lambda key: key.reading is not Reading.OK)[: MOST_KEYS - 1]
+    left_out = len(keys) - len(told)
+    reason = f"{len(keys)} keys are in this node and {MOST_KEYS} can be reported: remove all but one"
+    return (*told, Seen(key_id=f"{left_out} more keys", reading=Reading.FAULTY, reason=reason))
 
 
 def _without_evidence(key: Seen) -> Seen:

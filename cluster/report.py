@@ -10,6 +10,9 @@ import msgspec
 
 from licensing.model import Assurance, Challenge, Count, Name, Reading, Time, Value
 
+MOST_KEYS = 32
+"""In one report; with the limits on texts it keeps the answer, which repeats reports, small enough to store."""
+
 
 class ReportedKey(Value, frozen=True, omit_defaults=True):
     """One inserted key as the agent read it.

@@ -15,7 +15,7 @@ import msgspec
 from cluster.drain import read_drain
 from cluster.election import read_candidate
 from cluster.keys import Keys, last_part
-from cluster.report import Report, ReportedKey
+from cluster.report import MOST_KEYS, Report, ReportedKey
 from cluster.store import Entry, View
 from cluster.values import BadValue, decode_value
 from coordinator.orders import Order
@@ -43,8 +43,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 LONGEST_REASON = 500
 LONGEST_NAME = 256
-MOST_KEYS = 32
-"""In one report; with the limits on texts it keeps the answer, which repeats reports, small enough to store."""
 
 _EARLIEST, _LATEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 

@@ -71,8 +71,8 @@ class Bus(Protocol):
     def watch(self) -> AsyncIterator[KeySet]:
         """Yield the current set at once, then the whole set again after each change, in order of key id.
 
-        A slow reader skips to the newest set. The iterator ends when the bus is closed, and raises what broke
-        the bus.
+        A change of `abandoned` alone makes the same set come again. A slow reader skips to the newest set. The iterator
+        ends when the bus is closed, and raises what broke the bus.
         """
 
     async def reread(self) -> None:

@@ -6,7 +6,6 @@ Looks at what the kernel lists and at files; opens no device and asks none. What
 
 from __future__ import annotations
 
-import ctypes
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from licensing.genuine import NONCE_BYTES
-from usbwatch import udev_rules
+from usbwatch import one_device, udev_rules
 from usbwatch.access import ROOT, User, may_open, owner_text
 from usbwatch.block_device import Machine, disks_of, use_of
 from usbwatch.device import Device
@@ -29,7 +28,6 @@ from usbwatch.messages import Contents, Failed, Outcome
 from usbwatch.sysfs import scan
 from usbwatch.uevents import kernel_monitor
 
-_LIBUSB = "libusb-1.0.so.0"
 _RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
 _MAKE_RULE = f"Run `twinkey udev-rules > {udev_rules.FILE}` and do what its first lines say."
 
@@ -51,19 +49,12 @@ class Finding(Struct, frozen=True):
     advice: str = ""
 
 
-def libusb_version() -> str:
-    """Return the version of libusb here; OSError when it cannot be loaded."""
-    library = ctypes.CDLL(_LIBUSB)
-    library.libusb_get_version.restype = ctypes.POINTER(ctypes.c_uint16)
-    return ".".join(str(library.libusb_get_version()[part]) for part in range(3))
-
-
 @dataclass(frozen=True)
 class Host:
     """The machine that is looked at: where its files are, and how libusb and the kernel's events are tried."""
 
     root: Path = Path("/")
-    libusb: Callable[[], str] = libusb_version
+    libusb: Callable[[], str] = one_device.version
     open_monitor: Callable[[], Any] = kernel_monitor
 
     @property

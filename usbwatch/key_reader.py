@@ -8,7 +8,7 @@ from usbwatch.device import Device
 from usbwatch.driver import Driver, driver_for
 from usbwatch.messages import Failed, Outcome, ReadKey
 from usbwatch.worker_process import REAP_SECONDS, Identify
-from usbwatch.workers import AT_ONCE, Workers, worker_seconds
+from usbwatch.workers import AT_ONCE, OnAbandoned, Workers, worker_seconds
 
 
 class KeyReader(Protocol):
@@ -18,8 +18,8 @@ class KeyReader(Protocol):
     def abandoned(self) -> int:
         """How many readings could not be ended."""
 
-    def prepare(self) -> None:
-        """Get ready for the first key."""
+    def prepare(self, on_abandoned: OnAbandoned) -> None:
+        """Get ready for the first key; `on_abandoned` is called each time that `abandoned` has grown."""
 
     async def read(self, device: Device, nonce: bytes, identified: Identify) -> Outcome:
         """Read a key and let it sign the nonce; when this is cancelled the key is let go."""
@@ -44,8 +44,9 @@ class WorkerReader:
         """How many processes could not be ended."""
         return self._workers.abandoned
 
-    def prepare(self) -> None:
-        """Start a process in advance."""
+    def prepare(self, on_abandoned: OnAbandoned) -> None:
+        """Start a process in advance, and tell when one cannot be ended."""
+        self._workers.on_abandoned = on_abandoned
         self._workers.keep_spare()
 
     async def read(self, device: Device, nonce: bytes, identified: Identify) -> Outcome:

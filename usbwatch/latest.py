@@ -16,6 +16,7 @@ class Latest:
 
     def __init__(self) -> None:
         self._current: KeySet | None = None
+        self._version = 0
         self._changed = asyncio.Event()
         self._ended = False
         self._error: BaseException | None = None
@@ -24,7 +25,12 @@ class Latest:
         """Replace the set; readers wake only when it differs."""
         if keys != self._current:
             self._current = keys
-            self._wake()
+            self.repeat()
+
+    def repeat(self) -> None:
+        """Tell the set again: something beside it has changed."""
+        self._version += 1
+        self._wake()
 
     def end(self, error: BaseException | None = None) -> None:
         """End all readers, with the error that broke the source if there is one."""
@@ -32,12 +38,12 @@ class Latest:
         self._wake()
 
     async def readings(self) -> AsyncIterator[KeySet]:
-        """Yield the set now, if there is one, and then after each change until the end."""
-        shown: KeySet | None = None
+        """Yield the set now, if there is one, and then each time that it is told until the end."""
+        shown = 0
         while not self._ended:
-            changed, current = self._changed, self._current
-            if current is not None and current != shown:
-                shown = current
+            changed, current, version = self._changed, self._current, self._version
+            if current is not None and version != shown:
+                shown = version
                 yield current
             else:
                 await changed.wait()

@@ -9,13 +9,17 @@ handed to libusb, which is told to discover nothing.
 from __future__ import annotations
 
 import ctypes
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from usb.backend import libusb1
 
+from usbwatch.driver import KeyGone
+
 _LIBUSB = "libusb-1.0.so.0"
+_VANISHED = {errno.ENOENT, errno.ENODEV}
 _NO_DEVICE_DISCOVERY = 2  # an option of libusb since 1.0.24; set for no context, it holds for all that follow
 
 
@@ -49,7 +53,24 @@ class OneDevice(libusb1._LibUSB):  # type: ignore[misc]  # noqa: SLF001 - pyusb 
 
     def get_configuration(self, _handle: Any) -> int:
         """Return the configuration as the kernel has noted it: a device that is handed over is asked itself else."""
-        return int(self._configuration.read_text(encoding="ascii") or 0)
+        return noted_configuration(self._configuration)
+
+
+def noted_configuration(attribute: Path) -> int:
+    """Return what this attribute of a device in sysfs says, 0 for none; KeyGone when the device has just left."""
+    try:
+        return int(attribute.read_text(encoding="ascii") or 0)
+    except OSError as error:
+        if error.errno in _VANISHED:
+            raise KeyGone from error
+        raise
+
+
+def version() -> str:
+    """Return the version of libusb here; OSError when it cannot be loaded."""
+    library = ctypes.CDLL(_LIBUSB)
+    library.libusb_get_version.restype = ctypes.POINTER(ctypes.c_uint16)
+    return ".".join(str(library.libusb_get_version()[part]) for part in range(3))
 
 
 def load() -> None:

@@ -48,6 +48,7 @@ class Readings:
         self._running: dict[Device, asyncio.Task[None]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._retry_at: dict[Device, float] = {}
+        self._one_again_at_a_time = asyncio.Lock()
 
     @property
     def keys(self) -> KeySet:
@@ -82,13 +83,17 @@ class Readings:
             self._start(device)
 
     async def again(self, devices: Devices) -> None:
-        """Read those of the devices that are still plugged in once more, and return when that is done."""
-        stopping = [self._stop(device) for device in devices]
-        await _wait_for([task for task in stopping if task])
-        there = devices & self.devices
-        for device in there - frozenset(self._running):
-            self._start(device)
-        await _wait_for([self._running[device] for device in there])
+        """Read those of the devices that are still plugged in once more, and return when that is done.
+
+        Who asks meanwhile waits for this and has them read after it: nobody's readings are stopped before their end.
+        """
+        async with self._one_again_at_a_time:
+            stopping = [self._stop(device) for device in devices]
+            await _wait_for([task for task in stopping if task])
+            there = devices & self.devices
+            for device in there - frozenset(self._running):
+                self._start(device)
+            await _wait_for([self._running[device] for device in there])
 
     async def stop(self) -> None:
         """Stop all readings; no process is left."""

@@ -17,6 +17,7 @@ from usbwatch.burst import Burst
 from usbwatch.bus import Challenger, Judge, KeySet
 from usbwatch.device import Device
 from usbwatch.driver import DRIVERS, Driver, claims_of
+from usbwatch.heard import Heard
 from usbwatch.holding import Holding
 from usbwatch.key_reader import KeyReader, WorkerReader
 from usbwatch.latest import Latest
@@ -58,19 +59,18 @@ class UsbBus:
         timings: UsbTimings = UsbTimings(),  # noqa: B008 - a frozen value
         scan: Scan | None = None,
         reader: KeyReader | None = None,
-        wakeups: Wakeups = kernel_uevents,
+        wakeups: Wakeups | None = None,
     ) -> None:
         self._timings = timings
         self._scan = scan or functools.partial(scan_machine, drivers)
         self._reader = reader or WorkerReader(drivers, read_deadline)
         self._readings = Readings(self._reader, judge, new_challenge, timings, now, self._show)
-        self._wakeups = wakeups
+        self._wakeups = wakeups or functools.partial(kernel_uevents, claims=claims_of(drivers))
         self._holding = Holding(timings.patience)
         self._latest = Latest()
         self._showing: asyncio.TimerHandle | None = None
         self._rung = asyncio.Event()
-        self._events = 0
-        self._leaving = 0
+        self._heard = Heard()
         self._settling = False
         self._has_looked = False
         self._one_look_at_a_time = asyncio.Lock()
@@ -82,7 +82,7 @@ class UsbBus:
         return self._reader.abandoned
 
     async def watch(self) -> AsyncIterator[KeySet]:
-        """Yield the current set at once, then the whole set after each change."""
+        """Yield the current set at once, then the whole set after each change of it or of `abandoned`."""
         if self._task is None:
             self._task = asyncio.create_task(self._follow())
         async for keys in self._latest.readings():
@@ -115,7 +115,7 @@ class UsbBus:
         if not USB_DEVICES.exists():
             logger.warning("this machine has no USB bus (%s is missing): no key can be seen here", USB_DEVICES)
         try:
-            self._reader.prepare()
+            self._reader.prepare(self._latest.repeat)
             with self._wakeups(self._ring):
                 while True:
                     await self._look()
@@ -159,13 +159,13 @@ class UsbBus:
         """Wait for an event and the end of the burst it belongs to, but not for ever."""
         if not await self._rings_within(self._timings.reconcile):
             return
-        self._settling = True
         now = asyncio.get_running_loop().time
         burst = Burst(self._timings, now())
         rings = True
         while rings:
-            burst.add(self._events, self._leaving, now())
-            self._events = self._leaving = 0
+            burst.add(self._heard, now())
+            self._heard = Heard()
+            self._settling = burst.of_keys  # other devices are no reason to hold back what is known
             rings = now() < burst.ends_at and await self._rings_within(burst.ends_at - now())
 
     async def _rings_within(self, seconds: float) -> bool:
@@ -177,7 +177,6 @@ class UsbBus:
         self._rung.clear()
         return True
 
-    def _ring(self, events: int, leaving: int) -> None:
-        self._events += events
-        self._leaving += leaving
+    def _ring(self, heard: Heard) -> None:
+        self._heard += heard
         self._rung.set()

@@ -65,12 +65,24 @@ def _not_mounted(ids: Ids) -> str:
 _LINE_ENDS_ON = re.compile(r"\\\n")
 _VENDOR = re.compile(r'ATTRS?\{idVendor\}=="([0-9a-fA-F]{4})"')
 _PRODUCT = re.compile(r'ATTRS?\{idProduct\}=="([0-9a-fA-F]{4})"')
-_GIVES_ACCESS = re.compile(r'\b(GROUP|MODE|OWNER|TAG)\s*:?\+?="')
+_OWNER = re.compile(r'\b(?:GROUP|OWNER)\s*:?=\s*"')
+_SEAT = re.compile(r'\bTAG\s*[+:]?=\s*"uaccess"')
+_MODE = re.compile(r'\bMODE\s*:?=\s*"([0-7]{3,4})"')
+_OTHERS_MAY_WRITE = 0o022
 
 
 def _named(text: str) -> Iterator[Ids]:
     """Yield the devices to which the rules in a file give somebody access."""
     for line in _LINE_ENDS_ON.sub("", text).splitlines():
         vendor, product = _VENDOR.search(line), _PRODUCT.search(line)
-        if vendor and product and _GIVES_ACCESS.search(line) and not line.lstrip().startswith("#"):
+        if vendor and product and _gives_access(line) and not line.lstrip().startswith("#"):
             yield int(vendor[1], 16), int(product[1], 16)
+
+
+def _gives_access(line: str) -> bool:
+    """Whether the rule names an owner or a group, leaves the device to who sits there, or lets others than root write.
+
+    A mode alone that shuts everybody out gives none.
+    """
+    mode = _MODE.search(line)
+    return bool(_OWNER.search(line) or _SEAT.search(line) or (mode and int(mode[1], 8) & _OTHERS_MAY_WRITE))

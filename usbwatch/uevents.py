@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
 import pyudev
+
+from usbwatch.driver import Ids
+from usbwatch.heard import Heard, heard_of
 
 logger = logging.getLogger(__name__)
 
@@ -19,9 +23,8 @@ LOST = 100
 """As how many events those count whose number is not known, because there were too many."""
 
 
-Ring = Callable[[int, int], None]
-"""Is called with the number of events that have just come, and with how many of them tell that something leaves."""
-_LEAVING = frozenset({"remove", "unbind"})
+Ring = Callable[[Heard], None]
+"""Is called with what has just been heard."""
 
 
 def kernel_monitor() -> pyudev.Monitor:
@@ -33,8 +36,13 @@ def kernel_monitor() -> pyudev.Monitor:
 
 
 @contextmanager
-def kernel_uevents(ring: Ring, open_monitor: Callable[[], pyudev.Monitor] = kernel_monitor) -> Iterator[None]:
-    """Call `ring` in the running loop when USB events come, until the context is left; without netlink, never."""
+def kernel_uevents(
+    ring: Ring, claims: AbstractSet[Ids], open_monitor: Callable[[], pyudev.Monitor] = kernel_monitor
+) -> Iterator[None]:
+    """Call `ring` in the running loop when USB events come, until the context is left; without netlink, never.
+
+    What is in `claims` is counted apart.
+    """
     try:
         monitor = open_monitor()
     except (OSError, ImportError) as error:  # ImportError: no libudev
@@ -42,20 +50,20 @@ def kernel_uevents(ring: Ring, open_monitor: Callable[[], pyudev.Monitor] = kern
         yield
         return
     loop = asyncio.get_running_loop()
-    loop.add_reader(monitor.fileno(), _drain, monitor, ring)
+    loop.add_reader(monitor.fileno(), _drain, monitor, ring, claims)
     try:
         yield
     finally:
         loop.remove_reader(monitor.fileno())
 
 
-def _drain(monitor: pyudev.Monitor, ring: Ring) -> None:
-    events = leaving = 0
+def _drain(monitor: pyudev.Monitor, ring: Ring, claims: AbstractSet[Ids]) -> None:
+    heard = Heard()
     try:
         while (device := monitor.poll(timeout=0)) is not None:
-            events += 1
-            leaving += device.action in _LEAVING
+            # What the event itself says; the attributes in sysfs are not asked, they may make the asker wait.
+            heard += heard_of(device.action, device.properties.get("PRODUCT"), claims)
     except OSError as error:  # the queue overflowed: a reason more to look
         logger.info("hot-plug events were lost: %s", error)
-        events += LOST
-    ring(events, leaving)
+        heard += Heard(events=LOST)
+    ring(heard)

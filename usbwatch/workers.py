@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from usbwatch.worker_process import NO_ANSWER, WORKER, Identify, WorkerProcess
 
 logger = logging.getLogger(__name__)
 
+OnAbandoned = Callable[[], None]
 AT_ONCE = 8
 """So many processes work at a time; further requests wait for their turn."""
 _REST = 0.3  # seconds after the last answer in which starting a process would only delay what follows from it
@@ -41,11 +43,12 @@ class _Errand:
 class Workers:
     """Gives each request a process; `abandoned` counts those that were not gone a second after SIGKILL.
 
-    An abandoned process no longer keeps others from their turn.
+    An abandoned process no longer keeps others from their turn; `on_abandoned` is called for each.
     """
 
     def __init__(self, command: tuple[str, ...] = WORKER) -> None:
         self.abandoned = 0
+        self.on_abandoned: OnAbandoned = lambda: None
         self._command = command
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._serving: set[asyncio.Task[None]] = set()
@@ -137,6 +140,7 @@ class Workers:
                 "process %d, which read a USB key, hangs in the kernel and cannot be killed: unplug that key",
                 worker.pid,
             )
+            self.on_abandoned()
         return gone
 
     def _start_spare(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -62,6 +63,26 @@ def test_plugging_and_pulling_are_seen_from_the_events(umock_bus: UmockBus, vend
         watch.until(read(), within=1.5)
         umock_bus.unplug("1-3")
         watch.until(lambda keys: keys == (), within=1.5)
+
+
+def test_a_device_with_a_loose_contact_delays_no_key(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:
+    """A key is told soon after its plug although a keyboard beside it leaves and comes back all the time."""
+    watch = watched()
+    watch.until(lambda keys: keys == ())
+    watch.until_ready()
+    turns = itertools.cycle((True, False))
+
+    def told() -> bool:
+        if next(turns):
+            umock_bus.plug_other("1-1", KEYBOARD, "kbd")
+        else:
+            umock_bus.unplug("1-1")
+        return len(watch.sets()[-1]) == 1
+
+    told()
+    told()
+    umock_bus.plug("1-3", genuine(vendor, "LK-1"))
+    eventually_sync(told, within=2.5)
 
 
 def test_a_driver_of_the_kernel_is_detached(umock_bus: UmockBus, vendor: Vendor, watched: Watch) -> None:

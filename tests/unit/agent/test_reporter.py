@@ -15,7 +15,7 @@ from agent.reporter import Author, Reporter
 from agent.sight import Sight
 from cluster.keys import Keys
 from cluster.memory import MemoryCluster, MemoryStore
-from cluster.report import Fingerprint, Report
+from cluster.report import MOST_KEYS, Fingerprint, Report
 from cluster.store import Condition, Entry, Lease, PermissionRefused, Write
 from cluster.timings import Timings
 from cluster.values import decode_value
@@ -286,6 +286,28 @@ async def test_more_than_a_report_can_hold_is_reported_without_evidence(cluster:
         await node.told(keys)
         assert {each.reading for each in node.live.keys} == {Reading.FAULTY}
         assert not any(each.licence_file for each in node.live.keys)
+
+
+async def test_of_too_many_keys_the_usable_ones_are_told_and_how_many_are_left_out(cluster: MemoryCluster) -> None:
+    """A report never names more keys than the coordinator takes, and a usable key is not among those left out."""
+    node = Node(cluster)
+    faulty = tuple(Seen(key_id=f"K{number:02}", reading=Reading.FAULTY) for number in range(MOST_KEYS + 7))
+    node.see(*faulty, key("K99"))
+    async with node.reporting():
+        await eventually(lambda: len(node.live.keys) == MOST_KEYS)
+        assert node.live.keys[0].key_id == "K99"
+        assert node.live.keys[-1].key_id == "9 more keys"
+        assert node.live.keys[-1].reading is Reading.FAULTY
+        assert "40 keys are in this node" in node.live.keys[-1].reason
+
+
+async def test_as_many_keys_as_a_report_may_have_are_all_told(cluster: MemoryCluster) -> None:
+    """Nothing is left out before it must be."""
+    node = Node(cluster)
+    keys = tuple(key(f"K{number:02}") for number in range(MOST_KEYS))
+    node.see(*keys)
+    async with node.reporting():
+        await node.told(keys)
 
 
 async def test_a_refused_permission_ends_the_reporter(cluster: MemoryCluster) -> None:

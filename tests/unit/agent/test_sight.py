@@ -94,6 +94,18 @@ async def test_the_newest_is_kept_and_repetition_is_no_change() -> None:
         assert sight.changed.count == 3
 
 
+async def test_a_reader_that_could_not_be_ended_is_counted_although_the_keys_are_the_same() -> None:
+    """The count alone is news: the key that the reader hangs on may have gone before."""
+    sight, bus, vip = Sight(), FakeBus(), FakeVip()
+    async with following(sight, bus, vip):
+        vip.feed.put_nowait(HELD)
+        bus.feed.put_nowait(())
+        await eventually(lambda: sight.facts == Facts((), vip=True))
+        bus.abandoned = 1
+        bus.feed.put_nowait(())
+        await eventually(lambda: sight.facts == Facts((), vip=True, abandoned=1))
+
+
 async def test_a_virtual_ip_that_cannot_be_seen_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where watching fails the node says that it does not hold the address, and looks again later."""
     monkeypatch.setattr(sight_module, "LOOK_AGAIN", 0.01)

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from cluster.report import ReportedKey
+from cluster.report import MOST_KEYS, ReportedKey
 from cluster.values import LARGEST, encode_value
-from coordinator.facts import MOST_KEYS, FactReader
+from coordinator.facts import FactReader
 from coordinator.published import Clock, Published
 from licensing.envelope import seal
 from licensing.model import Ledger, Reading, SignedLicence, Site, Usage, Visibility

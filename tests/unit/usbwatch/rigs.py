@@ -16,6 +16,7 @@ from tests.usbmodel.vendor import Vendor
 from tests.waiting import eventually
 from usbwatch.bus import Bus, Judge, KeySet, challenger
 from usbwatch.device import Device
+from usbwatch.heard import Heard
 from usbwatch.messages import Contents, Failed, Outcome
 from usbwatch.real import UsbBus
 from usbwatch.simulated import SimulatedBus
@@ -24,10 +25,23 @@ from usbwatch.sysfs import scan
 from usbwatch.timings import UsbTimings
 from usbwatch.uevents import Ring
 from usbwatch.worker_process import Identify
+from usbwatch.workers import OnAbandoned
 
 IDS = (0x1209, 0xA1A1)
-EVENTS = 2  # of the kernel, when a device comes or goes
-QUICK = UsbTimings(settle=0.01, leave=0.02, quiet=0.05, burst=0.1, patience=0.1, reconcile=30.0, retries=(0.01,))
+CAME, WENT = Heard(events=2), Heard(events=2, leaving=2)
+"""What is heard of a device that no driver claims: of itself, and of the kernel's driver for it."""
+KEY_CAME, KEY_WENT = CAME + Heard(arrived=1), WENT + Heard(left=1)
+QUICK = UsbTimings(
+    settle=0.01,
+    leave=0.02,
+    quiet=0.05,
+    arrival=0.05,
+    absence=0.1,
+    burst=0.1,
+    patience=0.1,
+    reconcile=30.0,
+    retries=(0.01,),
+)
 
 
 class Viewer:
@@ -129,8 +143,8 @@ class MemoryReader:
         self.held: set[str] = set()
         self.answers: dict[str, Outcome] = {}
 
-    def prepare(self) -> None:
-        """Need no preparation."""
+    def prepare(self, on_abandoned: OnAbandoned) -> None:
+        """Need no preparation, and never abandon a reading."""
 
     async def read(self, device: Device, nonce: bytes, identified: Identify) -> Outcome:
         """Read what is in this port."""
@@ -157,7 +171,7 @@ class MemoryReader:
 class UsbRig:
     """The real bus on a sysfs that is a directory, with a reader that answers from memory.
 
-    `plug` and `unplug` ring with `events`, as the kernel does for a device that it sets up or takes down.
+    `plug` and `unplug` ring as the kernel does for a device that it sets up or takes down.
     """
 
     def __init__(
@@ -167,7 +181,7 @@ class UsbRig:
         self.challenges = Challenges()
         self.reader = MemoryReader()
         self.trouble: OSError | None = None
-        self.ring: Ring = lambda *_: None
+        self.ring: Ring = lambda _: None
         self.bus: UsbBus = UsbBus(
             judge or vendor.judge,
             self.challenges.new,
@@ -181,12 +195,12 @@ class UsbRig:
         """List the device and ring."""
         self.reader.keys[port] = key
         self.tree.add(port)
-        self.ring(EVENTS, 0)
+        self.ring(KEY_CAME)
 
     def unplug(self, port: str) -> None:
         """Take it off the list and ring."""
         self.tree.remove(port)
-        self.ring(EVENTS, EVENTS)
+        self.ring(KEY_WENT)
 
     def _scan(self) -> frozenset[Device]:
         if self.trouble is not None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import errno
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from licensing.model import Reading
-from tests.unit.usbwatch.rigs import QUICK, UsbRig, Viewer
+from tests.unit.usbwatch.rigs import CAME, QUICK, WENT, UsbRig, Viewer
 from tests.usbmodel.vendor import Vendor
 from tests.waiting import eventually
 from usbwatch.bus import KeySet, challenger
@@ -77,7 +81,7 @@ async def test_a_key_that_says_it_is_gone_is_hidden(usb: UsbRig, vendor: Vendor)
     await eventually(lambda: usb.reader.reads.get("1-1"))
     await viewer.until(lambda keys: keys == ())
     usb.reader.answers.clear()
-    usb.ring(1, 0)
+    usb.ring(CAME)
     await viewer.until(lambda keys: only(Reading.OK, keys))
 
 
@@ -91,7 +95,7 @@ async def test_a_faulty_key_is_tried_again_and_keeps_its_id(usb: UsbRig, vendor:
     (faulty,) = await viewer.until(lambda keys: only(Reading.FAULTY, keys))
     assert faulty.key_id == "K1"
     usb.reader.keys["1-1"] = key(vendor)
-    usb.ring(1, 0)
+    usb.ring(CAME)
     await viewer.until(lambda keys: only(Reading.OK, keys))
 
 
@@ -214,7 +218,7 @@ async def test_a_key_is_found_without_any_event(tmp_path: Path, vendor: Vendor) 
     rig = UsbRig(tmp_path, vendor, UsbTimings(settle=0.01, leave=0.01, quiet=0.01, burst=0.01, reconcile=0.05))
     viewer = Viewer(rig.bus)
     await viewer.until(lambda keys: keys == ())
-    rig.ring = lambda *_: None
+    rig.ring = lambda _: None
     rig.plug("1-1", key(vendor))
     await viewer.until(lambda keys: only(Reading.OK, keys))
     await rig.bus.close()
@@ -242,6 +246,93 @@ async def test_a_reread_in_the_middle_of_a_first_reading_leaves_one_reading(usb:
     assert usb.reader.reads["1-1"] == 2
 
 
+async def test_nobody_stops_a_reading_that_another_waits_for(usb: UsbRig, vendor: Vendor) -> None:
+    """Who asks for readings while others run has them done afterwards; the first has what it asked for, too."""
+    usb.plug("1-1", proving(vendor, "K1"))
+    viewer = Viewer(usb.bus)
+    (before,) = await viewer.until(lambda keys: only(Reading.OK, keys))
+    usb.reader.held.add("1-1")
+    reread = asyncio.create_task(usb.bus.reread())
+    await eventually(lambda: usb.reader.reads["1-1"] == 2)
+    prove_again = asyncio.create_task(usb.bus.prove_again())
+    _, waiting = await asyncio.wait({reread}, timeout=0.2)
+    assert waiting
+    usb.reader.held.clear()
+    await reread
+    (after,) = await anext(aiter(usb.bus.watch()))
+    assert after.challenge != before.challenge
+    await prove_again
+    assert usb.reader.reads["1-1"] == 3
+
+
+async def test_a_device_with_a_loose_contact_delays_no_key(tmp_path: Path, vendor: Vendor) -> None:
+    """A mouse that comes and goes for ever does not keep a plug or a pull from being told in time."""
+    rig = UsbRig(tmp_path, vendor, UsbTimings())
+    viewer = Viewer(rig.bus)
+    await viewer.until(lambda keys: keys == ())
+    with flapping(rig):
+        rig.plug("1-1", key(vendor))
+        await viewer.until(lambda keys: all_ok(1, keys), within=1.5)
+        rig.unplug("1-1")
+        await viewer.until(lambda keys: keys == (), within=2.0)
+    await rig.bus.close()
+
+
+async def test_what_is_known_of_a_key_is_not_held_back_for_other_devices(tmp_path: Path, vendor: Vendor) -> None:
+    """While devices come and go that are no keys, a key that has been read is told at once."""
+    long = replace(QUICK, quiet=60.0, absence=60.0, burst=60.0, patience=60.0)
+    rig = UsbRig(tmp_path, vendor, long)
+    viewer = Viewer(rig.bus)
+    await viewer.until(lambda keys: keys == ())
+    rig.reader.held.add("1-1")
+    rig.plug("1-1", key(vendor))
+    await eventually(lambda: rig.reader.reads.get("1-1"))
+    rig.ring(WENT + CAME)
+    rig.reader.held.clear()
+    await viewer.until(lambda keys: all_ok(1, keys))
+    await rig.bus.close()
+
+
+@contextmanager
+def flapping(rig: UsbRig) -> Iterator[None]:
+    """Let a device that is no key leave and come back all the time, beginning now."""
+    loop = asyncio.get_running_loop()
+    turns = itertools.cycle((WENT, CAME))
+
+    timers: list[asyncio.Handle] = []
+
+    def turn() -> None:
+        rig.ring(next(turns))
+        timers.append(loop.call_later(0.15, turn))
+
+    timers.append(loop.call_soon(turn))
+    try:
+        yield
+    finally:
+        timers[-1].cancel()
+
+
+async def test_a_hub_whose_keys_come_back_one_by_one_is_one_new_set(tmp_path: Path, vendor: Vendor) -> None:
+    """Eight keys that leave together and come back a third of a second apart are told once, whatever else moves."""
+    rig = UsbRig(tmp_path, vendor, UsbTimings())
+    ports = [f"1-1.{number}" for number in range(1, 9)]
+    for port in ports:
+        rig.plug(port, proving(vendor, f"K{port}"))
+    viewer = Viewer(rig.bus)
+    before = await viewer.until(lambda keys: all_ok(8, keys))
+    for port in ports:
+        rig.unplug(port)
+    rig.ring(WENT)
+    rig.ring(CAME)
+    loop = asyncio.get_running_loop()
+    for number, port in enumerate(ports, start=1):
+        loop.call_later(number / 3, rig.plug, port, proving(vendor, f"K{port}"))
+    after = await viewer.until(lambda keys: keys != before, within=8.0)
+    assert all_ok(8, after)
+    assert len(viewer.sets) == 2
+    await rig.bus.close()
+
+
 async def test_a_machine_without_usb_is_an_empty_bus(vendor: Vendor) -> None:
     """Where the kernel has no USB at all the bus runs and shows no key."""
     bus = UsbBus(vendor.judge, challenger("site"), scan=frozenset, timings=QUICK)
@@ -256,12 +347,24 @@ async def test_a_machine_without_usb_is_an_empty_bus(vendor: Vendor) -> None:
         {"settle": 0.0},
         {"settle": 1.0},
         {"quiet": 9.0},
+        {"arrival": 0.01},
+        {"absence": 0.1},
         {"patience": -1.0},
         {"reconcile": 0.0},
         {"retries": ()},
         {"retries": (2.0, 1.0)},
     ],
-    ids=["no-settle", "long-settle", "long-quiet", "patience", "reconcile", "no-retries", "shrinking"],
+    ids=[
+        "no-settle",
+        "long-settle",
+        "long-quiet",
+        "arrival",
+        "absence",
+        "patience",
+        "reconcile",
+        "no-retries",
+        "shrinking",
+    ],
 )
 def test_timings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     """Contradictory timings are refused when they are made."""

@@ -103,7 +103,13 @@ ACCESS = 'ATTR{idVendor}=="1209", ATTR{idProduct}=="a1a1"'
     ("line", "counts"),
     [
         (f'SUBSYSTEM=="usb", {ACCESS}, MODE="0666"', True),
+        (f'SUBSYSTEM=="usb", {ACCESS}, MODE="0600"', False),
+        (f'SUBSYSTEM=="usb", {ACCESS}, MODE="0644"', False),
+        (f'SUBSYSTEM=="usb", {ACCESS}, MODE:="660"', True),
+        (f'SUBSYSTEM=="usb", {ACCESS}, OWNER="keys", MODE="0600"', True),
+        (f'SUBSYSTEM=="usb", {ACCESS}, GROUP=="keys"', False),
         (f'SUBSYSTEM=="usb", {ACCESS}, TAG+="uaccess"', True),
+        (f'SUBSYSTEM=="usb", {ACCESS}, TAG+="systemd"', False),
         ('ATTRS{idVendor}=="1209", \\\n  ATTRS{idProduct}=="A1A1", GROUP:="keys"', True),
         (f'# SUBSYSTEM=="usb", {ACCESS}, MODE="0666"', False),
         (f'{ACCESS}, ENV{{UDISKS_IGNORE}}="1"', False),
@@ -111,7 +117,22 @@ ACCESS = 'ATTR{idVendor}=="1209", ATTR{idProduct}=="a1a1"'
         ('ATTR{idVendor}=="1209", MODE="0666"\nATTR{idProduct}=="a1a1", MODE="0666"', False),
         ('ATTR{idVendor}=="1209", ATTR{idProduct}=="a1a2", MODE="0666"', False),
     ],
-    ids=["mode", "tag", "two-lines", "comment", "no-access", "goto", "apart", "other"],
+    ids=[
+        "mode",
+        "root-mode",
+        "readable",
+        "group-mode",
+        "owner",
+        "matched-group",
+        "tag",
+        "other-tag",
+        "two-lines",
+        "comment",
+        "no-access",
+        "goto",
+        "apart",
+        "other",
+    ],
 )
 def test_only_a_rule_that_gives_access_counts(line: str, *, counts: bool) -> None:
     """A distribution's own way of giving access counts too; a line that gives none does not."""

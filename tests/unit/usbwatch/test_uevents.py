@@ -15,11 +15,11 @@ async def test_listening_starts_and_ends_cleanly() -> None:
     def open_files() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    with kernel_uevents(lambda *_: None):
+    with kernel_uevents(lambda _: None, frozenset()):
         pass
     before = open_files()
     for _ in range(3):
-        with kernel_uevents(lambda *_: None):
+        with kernel_uevents(lambda _: None, frozenset()):
             pass
     assert open_files() <= before
 
@@ -32,5 +32,5 @@ async def test_without_netlink_the_bus_goes_on_and_says_so(
     def refused() -> None:
         raise PermissionError("no netlink here")
 
-    with kernel_uevents(lambda *_: None, refused):
+    with kernel_uevents(lambda _: None, frozenset(), refused):
         assert "no hot-plug events" in caplog.text

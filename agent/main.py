@@ -32,7 +32,7 @@ from cluster.lifetime import CannotStart, on_hangup, run_until_told, within
 from cluster.mirror import Mirror
 from cluster.pinned import load_keyring
 from cluster.store import PermissionRefused, Store
-from cluster.timings import Timings
+from cluster.timings import Timings, agent_timings
 from licensing.genuine import judge_key
 from licensing.keyring import Keyring
 from usbwatch.bus import Bus, Challenger
@@ -58,7 +58,7 @@ async def run(settings: AgentSettings) -> None:
         CannotStart, BadIdentity, PermissionRefused: an operator has to put something right.
     """
     author = author_of(settings)
-    timings = Timings(agent_lease_ttl=settings.lease_ttl)
+    timings = agent_timings(settings.lease_ttl)
     sight = Sight()
     async with AsyncExitStack() as closing:
         keys = Keys(settings.site_id)

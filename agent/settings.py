@@ -9,7 +9,7 @@ from msgspec import Meta
 from cluster.identity import parse_uuid
 from cluster.keys import Keys
 from cluster.settings import EtcdSettings, Settings
-from cluster.timings import Timings
+from cluster.timings import agent_timings
 from licensing.model import Name
 from usbwatch.driver import drivers_with, parse_ids
 
@@ -85,7 +85,7 @@ class AgentSettings(Settings, frozen=True):
         Keys(self.site_id)
         if self.node:
             parse_uuid(self.node, "node")
-        Timings(agent_lease_ttl=self.lease_ttl)
+        agent_timings(self.lease_ttl)
         drivers_with(map(parse_ids, self.stick_ids))
         if self.track_file and not self.watches_vip:
             raise ValueError("track_file tells who may hold the virtual IP: set virtual_ip to its address")

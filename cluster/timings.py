@@ -46,6 +46,19 @@ class Timings:
         _check_lease(self, "agent_lease_ttl", self.agent_lease_ttl)
 
 
+def agent_timings(ttl: int) -> Timings:
+    """Return the timings of an agent whose report is held by a lease of `ttl` seconds.
+
+    An agent serves nobody: a third of its lease between two renewals, two seconds at most, is soon enough for it, and
+    spares an idle machine.
+
+    Raises:
+        BadTimings: the lease is too short.
+    """
+    renew = min(ttl / 3, 2.0)
+    return Timings(lease_ttl=ttl, agent_lease_ttl=ttl, renew=renew, probe=1.1 * renew)
+
+
 def _check_lease(timings: Timings, name: str, ttl: int) -> None:
     _require(
         ttl == int(ttl) and ttl >= SMALLEST_LEASE,

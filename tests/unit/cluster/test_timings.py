@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cluster.timings import BadTimings, Timings
+from cluster.timings import BadTimings, Timings, agent_timings
 
 
 def test_the_defaults_notice_an_outage_in_two_and_a_half_seconds() -> None:
@@ -33,3 +33,11 @@ def test_timings_that_cannot_work_are_refused(changed: dict[str, Any], text: str
     """Every limit is named in the error."""
     with pytest.raises(BadTimings, match=text):
         Timings(**changed)
+
+
+@pytest.mark.parametrize(("ttl", "renew"), [(3, 1.0), (5, 5 / 3), (60, 2.0)])
+def test_an_agent_renews_three_times_in_a_lease_and_every_two_seconds_at_least(ttl: int, renew: float) -> None:
+    """An idle agent asks etcd seldom, and its renewals answer whether etcd is there."""
+    timings = agent_timings(ttl)
+    assert (timings.renew, timings.agent_lease_ttl) == (pytest.approx(renew), ttl)
+    assert timings.renew < timings.probe < 2.5

@@ -12,14 +12,14 @@ SECONDS := 600
 PACKAGES := licensing cluster usbwatch agent coordinator console
 
 # What the tests use of the system: etcd 3.4 and etcdctl beside the wheel's 3.5, a USB bus, network namespaces, partitions,
-# a virtual machine, the virtual IP, packets that get lost, wrong clocks.
+# a virtual machine, the virtual IP, packets that get lost, wrong clocks, containers.
 TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi fdisk e2fsprogs qemu-system-x86 \
-  keepalived nftables faketime
+  keepalived nftables faketime docker.io
 # Debian's kernel, busybox and udevd for that machine, unpacked here and not installed.
 KERNEL := .cache/kernel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit integration kernel fuzz measure faults history format docs debs clean
+.PHONY: help demo test check unit integration kernel containers fuzz measure faults history format docs debs clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,8 +38,12 @@ check: $(READY) ## Style, types and the picture of the folders.
 unit: $(READY) ## The tests that need nothing but Python.
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/unit
 
-integration: $(READY) debs kernel ## The tests on real parts: etcd, libusb, netlink, whole sites.
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration --ignore tests/integration/kernel
+integration: $(READY) debs kernel containers ## The tests on real parts: etcd, libusb, netlink, whole sites.
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration \
+	  --ignore tests/integration/kernel --ignore tests/integration/containers
+
+containers: $(READY) debs ## The tests with containers, for which a Docker daemon is started as root.
+	$(SUDO) $(BIN)/pytest -q tests/integration/containers
 
 kernel: $(READY) debs ## The tests on a real kernel, in one virtual machine; alone, since it takes all processors.
 	$(BIN)/pytest -q tests/integration/kernel

@@ -35,18 +35,20 @@ class _NotAllowed(Exception):  # noqa: N818 - it says what happened
 
 
 async def watch(members: Members, prefix: str, after: int) -> AsyncGenerator[Changes, None]:
-    """Yield all changes under `prefix` after that revision.
+    """Yield all changes under `prefix` after that revision, and changes without events after an interruption.
 
     Raises:
         Compacted, PermissionRefused, Unavailable (the client is closed)
     """
-    backoff, refusals = Backoff(), 0
+    backoff, refusals, interrupted = Backoff(), 0, False
     while True:
         stream = _Stream(members, prefix, after)
         try:
             await stream.open()
             backoff.reset()
             refusals = 0
+            if interrupted:
+                yield Changes(after, ())
             while True:
                 changes = await stream.read()
                 if changes:
@@ -61,6 +63,7 @@ async def watch(members: Members, prefix: str, after: int) -> AsyncGenerator[Cha
                 raise PermissionRefused(f"etcd refuses to let {prefix} be watched: {error}") from error
         finally:
             await stream.close()
+        interrupted = True
         await backoff.pause()
 
 

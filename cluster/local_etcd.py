@@ -111,7 +111,8 @@ class LocalEtcd:
             *("--listen-client-urls", self.endpoint, "--advertise-client-urls", self.endpoint),
             *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
             *("--initial-cluster", ",".join(f"{name}=http://{LOOPBACK}:{port}" for name, port in peers.items())),
-            *("--heartbeat-interval", "50", "--election-timeout", "500"),
+            # 3.4 does not do it by itself: a member that was cut off must not force an election when it comes back
+            *("--heartbeat-interval", "50", "--election-timeout", "500", "--pre-vote"),
             *self.options,
         ]
 

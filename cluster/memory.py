@@ -153,6 +153,7 @@ class MemoryStore:
         self._cut = False
         self._closed = False
         self._lose_answer = False
+        self._interruptions = 0
         self._answered = float("-inf")
 
     def offline(self) -> None:
@@ -163,6 +164,11 @@ class MemoryStore:
     def online(self) -> None:
         """Let this client reach the store again."""
         self._cut = False
+        self.cluster.moved.beat()
+
+    def interrupt(self) -> None:
+        """Let this client's watches break and go on, as when a member is restarted."""
+        self._interruptions += 1
         self.cluster.moved.beat()
 
     def lose_next_answer(self) -> None:
@@ -204,9 +210,13 @@ class MemoryStore:
 
     async def watch(self, prefix: str, after: int) -> AsyncGenerator[Changes, None]:
         """See the port."""
+        interruptions = self._interruptions
         while True:
             seen = self.cluster.moved.count
             if not self._unreachable:
+                if interruptions < self._interruptions:
+                    interruptions = self._interruptions
+                    yield Changes(after, ())
                 if after + 1 < self.cluster.compacted:
                     raise Compacted(self.cluster.compacted)
                 for changes in [each for each in self.cluster.history if each.revision > after]:

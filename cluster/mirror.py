@@ -29,6 +29,10 @@ _RETRY = 0.5
 _RELIST = 0.05
 
 
+class _Interrupted(Exception):  # noqa: N818 - it says what happened to the watch
+    """The watch goes on, perhaps in a store that was put back to an old copy."""
+
+
 class Mirror:
     """Everything under `prefix` but what is under `without`, while `run` runs.
 
@@ -69,6 +73,8 @@ class Mirror:
                 await self._session()
             except* Compacted as errors:
                 log.info("%s: reading everything again: %s", self._prefix, errors.exceptions[0])
+            except* _Interrupted:
+                log.debug("%s: reading everything again: the watch was interrupted", self._prefix)
             except* StoreError as errors:
                 self._disconnect(str(errors.exceptions[0]))
                 pause = _RETRY
@@ -84,6 +90,8 @@ class Mirror:
     async def _follow(self) -> None:
         async with contextlib.aclosing(self._store.watch(self._prefix, self.view.revision)) as watched:
             async for changes in watched:
+                if not changes.events:
+                    raise _Interrupted
                 self._apply(changes)
 
     async def _probe(self) -> None:

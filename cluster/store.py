@@ -61,7 +61,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened up to and including `revision`: one transaction or several, and never a part of one."""
+    """What happened up to and including `revision`: one transaction or several, and never a part of one.
+
+    Without events it says that the watch was interrupted.
+    """
 
     revision: int
     events: tuple[Event, ...]
@@ -222,8 +225,10 @@ class Store(Protocol):
     def watch(self, prefix: str, after: int) -> AsyncGenerator[Changes, None]:
         """Yield every change under `prefix` later than revision `after`, in order, leaving nothing out.
 
-        It survives members that fail and waits, mute, while none answers: ask `probe` whether there is one. Close
-        the generator (`contextlib.aclosing`) to end the watch.
+        It survives members that fail and waits, mute, while none answers: ask `probe` whether there is one. When it
+        goes on after that it yields changes without events: the store may have been put back to an old copy meanwhile,
+        whose revisions have caught up, so that only a new snapshot tells what is there. Close the generator
+        (`contextlib.aclosing`) to end the watch.
 
         Raises:
             Compacted, PermissionRefused

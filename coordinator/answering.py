@@ -6,11 +6,13 @@ It looks whenever the store shows something else, when the store is lost, and wh
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from cluster.waking import first_of
 from coordinator.board import Answer, Board, Sight, answer_from
+from coordinator.clock import boot_clock
 from coordinator.facts import Facts
 from coordinator.metrics import Metrics
 from coordinator.notices import Notice
@@ -24,16 +26,26 @@ log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 60.0
 """Seconds; a wall clock may be put forward, and a machine suspended, while this task sleeps."""
+ETCD_FIRST = 1.0
+"""Seconds that a node which starts waits for etcd: its disk may know less than the node told before."""
 
 
 class Answering:
     """The task that follows the mirror and shows answers; it remembers the last good values, should bad ones come.
 
-    `memory` is what this node's disk remembers: the first answer comes from there, and what is seen goes there. `node`
-    is this node's uuid.
+    `memory` is what this node's disk remembers: without etcd the first answer comes from there, and what is seen goes
+    there. `node` is this node's uuid, `boot` a clock in seconds.
     """
 
-    def __init__(self, outlook: Outlook, board: Board, metrics: Metrics, memory: Memory, node: str) -> None:
+    def __init__(
+        self,
+        outlook: Outlook,
+        board: Board,
+        metrics: Metrics,
+        memory: Memory,
+        node: str,
+        boot: Callable[[], float] = boot_clock,
+    ) -> None:
         self._outlook = outlook
         self._mirror = outlook.mirror
         self._election = outlook.election
@@ -42,6 +54,8 @@ class Answering:
         self._metrics = metrics
         self._memory = memory
         self._node = node
+        self._boot = boot
+        self._from_disk_at = boot() + ETCD_FIRST
         known = memory.kept
         self._published: Published | None = known.published if known else None
         self._site: Site | None = known.site if known else None
@@ -59,7 +73,7 @@ class Answering:
 
     def _look(self) -> Answer | None:
         if self._mirror.view.revision == 0:  # nothing was read yet, which is not the same as nothing being there
-            return self._from_memory()
+            return self._from_memory() if self._boot() >= self._from_disk_at else None
         facts = self._outlook.look()
         self._memory.take(facts)
         verdict = judge(facts, self._memory.newest, self._node)
@@ -126,6 +140,10 @@ class Answering:
         return published.leader if published is not None and published.epoch == self._election.term else None
 
     def _pause(self, answer: Answer | None) -> float | None:
-        if answer is None or answer.again_at is None:
+        """Seconds after which time alone makes another answer; None where it does not."""
+        if answer is None:
+            left = self._from_disk_at - self._boot()
+            return left if left > 0 else None
+        if answer.again_at is None:
             return None
         return min(max((answer.again_at - self._clock.now()).total_seconds(), 0.0), LONGEST_PAUSE)

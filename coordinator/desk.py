@@ -21,6 +21,8 @@ from coordinator.orders import Errand, Order, Origin, Outcome
 
 PATIENCE = 10.0
 """Seconds an order waits for a leader before it is withdrawn."""
+LOOK_EVERY = 0.2
+"""Seconds between two looks for an order whose coming in was not confirmed, while etcd does not answer."""
 UNCONFIRMED = (
     "etcd did not confirm the order: it may be carried out yet, or be lost. The same order may be given again."
 )
@@ -53,7 +55,8 @@ class Desk:
         """Give an order and wait for its outcome; `node` is the node it is meant for, this one when left out.
 
         Raises:
-            Closed: the order was not accepted, or was withdrawn because no leader took it in time.
+            Closed: the order was not accepted, or was withdrawn because no leader took it in time, or it is not known
+                whether etcd has it.
         """
         order_id = secrets.token_hex(16)
         origin = Origin(who, node or self._node, self._clock.now(), console)
@@ -61,7 +64,10 @@ class Desk:
         created = await self._put(order_id, encode_value(order))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
+                created = created or await self._came_in(order_id)
                 return Receipt(order_id, await self._outcome(order_id))
+        if not created:
+            raise Closed(UNCONFIRMED)
         return await self._withdraw(order_id, created)
 
     def outcome(self, order_id: str) -> Outcome | None:
@@ -80,7 +86,7 @@ class Desk:
         try:
             return await self._store.commit([Absent(key)], [Put(key, value)])
         except Unavailable:
-            return 0  # it may have been written all the same: wait for its outcome, and withdraw it if there is none
+            return 0  # it may have been written all the same
         except StoreError as error:
             raise Closed(f"etcd refused the order: {error}") from error
 
@@ -95,8 +101,6 @@ class Desk:
     async def _withdraw(self, order_id: str, created: int) -> Receipt:
         """Take the order back if it is still in the inbox; one that is not there was answered."""
         inbox, outcome = self._keys.inbox(order_id), self._keys.outcome(order_id)
-        if not created:
-            return await self._look_for(order_id)
         try:
             await self._store.commit([CreatedAt(inbox, created), Absent(outcome)], [Delete(inbox)])
         except Refused as refused:
@@ -105,17 +109,25 @@ class Desk:
             return Receipt(order_id, None)  # it may be carried out yet: its outcome can be asked for
         raise Closed("No coordinator leads just now, so the order was withdrawn and nothing was changed.")
 
-    async def _look_for(self, order_id: str) -> Receipt:
-        """Find an order whose coming in was not confirmed; what nobody has seen must not be called accepted."""
-        try:
-            waiting, answered = await self._store.read([self._keys.inbox(order_id), self._keys.outcome(order_id)])
-        except StoreError as error:
-            raise Closed(UNCONFIRMED) from error
-        if answered is not None:
-            return Receipt(order_id, _read(answered))
-        if waiting is None:
-            raise Closed(UNCONFIRMED)  # it may still be on its way
-        return await self._withdraw(order_id, waiting.create_revision)
+    async def _came_in(self, order_id: str) -> int:
+        """Return the revision at which an order came in that was not confirmed, or that of its outcome.
+
+        Raises:
+            Closed: neither is there. The order may still be on its way, so nobody may be told that it was accepted, nor
+                that it never will be.
+        """
+        while True:
+            try:
+                found = await self._store.read([self._keys.outcome(order_id), self._keys.inbox(order_id)])
+            except Unavailable:
+                await asyncio.sleep(LOOK_EVERY)
+                continue
+            except StoreError as error:
+                raise Closed(UNCONFIRMED) from error
+            for entry in found:
+                if entry is not None:
+                    return entry.create_revision
+            raise Closed(UNCONFIRMED)
 
 
 def _read(entry: Entry | None) -> Outcome | None:

@@ -111,6 +111,25 @@ async def test_a_store_that_went_back_in_time_is_read_again(cluster: MemoryClust
     assert mirror.connected
 
 
+async def test_a_store_that_went_back_and_caught_up_is_read_again(cluster: MemoryCluster) -> None:
+    """Where the watch was interrupted, revisions that are as high as before do not say that nothing is missing."""
+    store = cluster.client()
+    mirror = Mirror(store, "/s/", Timings(probe=60))
+    running = asyncio.create_task(mirror.run())
+    await eventually(lambda: mirror.connected)
+    cluster.apply([Put("/s/a", b"old")])
+    await eventually(lambda: values(mirror))
+    cluster.entries.clear()
+    cluster.history.clear()
+    cluster.apply([Put("/s/b", b"new")])  # while the watch looks elsewhere
+    cluster.history.clear()
+    store.interrupt()
+    await eventually(lambda: values(mirror) == {"/s/b": b"new"})
+    assert mirror.connected
+    running.cancel()
+    await asyncio.wait({running})
+
+
 async def test_a_mirror_can_start_before_the_store() -> None:
     """It is not connected, says why, and connects when it can."""
     cluster = MemoryCluster()

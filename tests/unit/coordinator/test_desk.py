@@ -16,7 +16,7 @@ from cluster.records import verify_stored
 from cluster.store import Condition, PermissionRefused, Put, Unavailable, Write
 from cluster.values import decode_value, encode_value
 from coordinator.clock import EffectiveClock
-from coordinator.desk import Closed, Desk
+from coordinator.desk import PATIENCE, Closed, Desk
 from coordinator.orders import Install, Order, Outcome, RenewRequestCode
 from coordinator.publisher import OutcomeLease
 from licensing.envelope import seal
@@ -278,6 +278,38 @@ async def test_an_order_that_nobody_saw_come_in_is_not_said_to_be_accepted(site:
     async with desk_at(Interrupted(site, _lose, Put)) as desk:
         with pytest.raises(Closed, match="may be carried out yet"):
             await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
+
+
+async def test_an_order_that_was_lost_is_told_as_soon_as_the_store_answers(site: Site) -> None:
+    """Such as one that came in while etcd elected a leader: nobody waits for an outcome that cannot come."""
+    store = Interrupted(site, _lose, Put)
+
+    async def cut_off() -> None:
+        store.offline()
+        asyncio.get_running_loop().call_later(3 * AT_ONCE, store.online)
+        await _lose()
+
+    store._before = cut_off
+    async with desk_at(store) as desk, asyncio.timeout(PATIENCE / 4):
+        with pytest.raises(Closed, match="did not confirm"):
+            await desk.give(NEW_CODE, "admin")
+
+
+async def test_an_order_that_came_in_during_an_outage_is_waited_for(site: Site, tmp_path: Path) -> None:
+    """It is found when the store answers again, and its outcome is that of any other."""
+    store = site.client()
+    async with Coordinator(site.client(), tmp_path).at_work() as one, desk_at(store) as desk:
+        await at_rest(site, one)
+        one.store.offline()  # the leader cannot take it yet
+        store.lose_next_answer()
+        giving = asyncio.create_task(desk.give(NEW_CODE, "admin"))
+        await eventually(lambda: len(inbox(site)) == 1)
+        store.offline()
+        await eventually(lambda: not desk._mirror.connected)
+        store.online()
+        one.store.online()
+        assert (await giving).outcome is not None
+    assert len(identity(site).nonces) == 2
 
 
 async def test_an_order_is_not_said_to_be_accepted_when_the_store_is_gone_before_it_was_seen(site: Site) -> None:

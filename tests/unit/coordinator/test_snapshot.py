@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from coordinator import snapshot
+from coordinator.board import Answer
 from coordinator.published import Snapshot
 from coordinator.snapshot import FILE, BadSnapshot, Memory, facts_in, from_bytes, snapshot_of, to_bytes
-from licensing.model import KeyState, Ledger, Site, Time, Usage, Validity
+from licensing.model import Index, KeyState, Ledger, Site, Time, Usage, Validity
 from tests.unit.coordinator.running import Coordinator, ready
 from tests.unit.coordinator.running import Site as LivingSite
 from tests.unit.coordinator.stored import (
@@ -190,6 +192,31 @@ async def test_a_node_that_starts_without_etcd_answers_from_its_disk(site: Livin
         await site.report(A)
         await ready(again, KeyState.MISSING)
         assert again.board.age == 0
+
+
+async def test_a_node_that_starts_tells_nothing_older_than_etcd_has(site: LivingSite, tmp_path: Path) -> None:
+    """A disk that could not be written knows less than the node told before: with etcd there, it is not asked."""
+    await remembered(site, tmp_path)
+    known = disk(tmp_path / B)
+    await site.report(A)
+    async with Coordinator(site.client(), tmp_path).at_work() as one:
+        await ready(one, KeyState.MISSING)
+        again = Coordinator(site.client(), tmp_path, B)
+        assert again.memory.newest == known
+        shown = list[Index]()
+        again.board.show = _noting(again.board.show, shown)  # type: ignore[method-assign]
+        async with again.at_work():
+            await ready(again, KeyState.MISSING)
+    assert known.published is not None
+    assert min(shown) > known.published.index
+
+
+def _noting(show: Callable[..., None], shown: list[Index]) -> Callable[..., None]:
+    def noted(answer: Answer, age: float = 0.0) -> None:
+        shown.append(answer.status.index)
+        show(answer, age)
+
+    return noted
 
 
 async def test_what_is_remembered_runs_out_in_time(site: LivingSite, tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""A site whose etcd runs in containers: three members on Docker, agents and coordinators on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from testcontainers.core.config import testcontainers_config
+
+from cluster.local_etcd import find_etcd
+from tests.integration.containers.docker_daemon import DockerDaemon, passed_on
+from tests.integration.containers.etcd_containers import BRIDGE, IMAGE, EtcdContainers
+from tests.site import LiveSite
+
+
+class ContainerSite(LiveSite):
+    """A site on the etcd in containers; `start` mends that as well."""
+
+    def __init__(self, folder: Path, members: EtcdContainers) -> None:
+        super().__init__(folder)
+        self.members = members
+        for daemon in self.daemons:
+            daemon.environment["TWINKEY_ETCD_ENDPOINTS"] = ",".join(members.endpoints)
+
+    def launch(self) -> None:
+        """Mend etcd, and start what does not run."""
+        self.members.mend()
+        for daemon in self.daemons:
+            if not daemon.running:
+                daemon.start()
+
+
+@pytest.fixture(scope="module")
+def docker_daemon() -> Iterator[DockerDaemon]:
+    """Run a Docker daemon that has the image of an etcd member."""
+    with tempfile.TemporaryDirectory(prefix="twinkey-docker-") as folder, pytest.MonkeyPatch.context() as patch:
+        daemon = DockerDaemon(Path(folder))
+        patch.setenv("DOCKER_HOST", daemon.address)
+        patch.setattr(testcontainers_config, "ryuk_disabled", True)  # it would come from a registry
+        try:
+            daemon.start()
+            daemon.make_image(IMAGE, find_etcd())
+            yield daemon
+        finally:
+            daemon.stop()
+
+
+@pytest.fixture(scope="module")
+def members(docker_daemon: DockerDaemon) -> Iterator[EtcdContainers]:
+    """Run three members."""
+    assert docker_daemon.client().images.list(IMAGE)
+    with passed_on(BRIDGE):
+        members = EtcdContainers(find_etcd())
+        try:
+            members.start()
+            yield members
+        finally:
+            members.close()
+
+
+@pytest.fixture(scope="module")
+def running(members: EtcdContainers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerSite]:
+    """Run a site with a key in node a."""
+    site = ContainerSite(tmp_path_factory.mktemp("site"), members)
+    try:
+        site.start()
+        site.plug("a", site.new_key("held"))
+        site.wait_for_all(lambda status: status["license"]["keyId"] == "held", 10)
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.fixture
+def site(running: ContainerSite) -> ContainerSite:
+    """Give the site at rest, with nothing broken."""
+    running.start()
+    return running

@@ -16,7 +16,7 @@ from tests.kernel.udevd import udevd
 from tests.usbmodel.testbed import Key
 from tests.waiting import eventually_sync
 
-START = 20.0
+START = 60.0
 """Seconds that a Python process may take to start on the emulated processor."""
 WATCH = (sys.executable, "-m", "tests.kernel.watch_events")
 

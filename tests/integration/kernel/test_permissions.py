@@ -43,5 +43,5 @@ def test_the_udev_rule_alone_lets_the_agent_read_keys(site: LiveSite, devices: D
     """With udevd and the rule that we print, a user without any privilege reads and proves the key."""
     with udevd(machine):
         devices.plug(0, licence_key(site, "LK-1"))
-        for status in site.wait_for_all(lambda status: status["keyState"] == "Ready", 20):
+        for status in site.wait_for_all(lambda status: status["keyState"] == "Ready", START_SECONDS):
             assert readings(status) == {"LK-1": "ok"}

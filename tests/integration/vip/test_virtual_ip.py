@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from cluster.keys import last_part
 from tests.netsite.netsite import ADDRESSES, CLIENT, PORT, VIRTUAL_IP, NetSite
+from tests.netsite.program import Program
 from tests.site import LEASE_TTL, TWINKEY, let_pass
 from tests.waiting import eventually_sync
 
@@ -48,6 +50,22 @@ class VipSite(NetSite):
     def have(self) -> list[str]:
         """Return the nodes that have the address, as their kernels say."""
         return [label for label in self.labels if VIRTUAL_IP in self.hosts[label].run("ip", "addr", "show", "eth0")]
+
+    @contextmanager
+    def has_taken(self, label: str) -> Iterator[Callable[[], bool]]:
+        """Watch a node's addresses, and give what says whether it has taken the virtual one since, however briefly."""
+        host, folder = self.hosts[label], self.nodes[label].folder
+        watch = Program(host, ("ip", "-o", "monitor", "address", "dev", "eth0"), folder, folder / "taken.log")
+        probe = ("ip", "address", "replace", "192.0.2.1/32", "dev", "eth0")
+        before = watch.log if (folder / "taken.log").exists() else ""
+        watch.start()
+        try:
+            # It listens as soon as it tells of an address that is replaced.
+            eventually_sync(lambda: (host.run(*probe), "192.0.2.1/32" in watch.log[len(before) :])[1])
+            yield lambda: f"{VIRTUAL_IP}/" in watch.log[len(before) :]
+        finally:
+            watch.kill()
+            host.run("ip", "address", "delete", "192.0.2.1/32", "dev", "eth0")
 
     def told_keepalived(self, label: str) -> str:
         """Return what a node's agent has told its keepalived."""
@@ -138,8 +156,9 @@ def test_a_coordinator_that_does_not_answer_costs_the_address(site: VipSite, how
 def test_of_two_holders_one_yields_and_stays_so(site: VipSite) -> None:
     """When the two nodes cannot hear each other the leader keeps the address, also after the network is whole again."""
     (before,) = site.have()
-    site.network.cut("a", "b")
-    eventually_sync(lambda: len(site.have()) == 2, SPLIT)
+    with site.has_taken(site.other(before)) as taken:
+        site.network.cut("a", "b")
+        eventually_sync(taken, SPLIT, "the other node takes the address too")
     eventually_sync(lambda: len(site.have()) == 1, 2.0, "one of two holders yields")
     held = site.have()
     assert held == [site.leader()], f"{before} held it before"

@@ -13,7 +13,7 @@ from agent.sight import Sight
 from cluster.mirror import Mirror
 from cluster.term import NOBODY, Term, read_term
 from cluster.waking import first_of
-from licensing.model import Challenge
+from licensing.seen import Challenge
 from usbwatch.bus import Bus, challenger
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,8 @@
-"""The highest sequence of a ledger that this node has seen, on its disk.
+"""The newest ledger that this node has seen, on its disk.
 
 It outlives an etcd that is restored from an old copy: the report says it, so that no leader decides on an older ledger.
 And such an etcd has an old report of this node: when what is published goes back, the report is written again. Knows
-nothing of what is in a ledger.
+nothing of what is in a ledger but its version.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster.mirror import Mirror
-from cluster.term import read_ledger_sequence, read_term
+from cluster.term import read_ledger_version, read_term
 from cluster.values import BadValue, decode_value, encode_value
 from cluster.whole_file import write_whole
-from licensing.model import Count, Name, Value
+from licensing.ledger_version import NO_LEDGER, LedgerVersion
+from licensing.value import Name, Value
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,11 @@ class Seen(Value, frozen=True):
     """What the file holds."""
 
     site_id: Name
-    sequence: Count
+    ledger: LedgerVersion
 
 
 class LedgerSeen:
-    """Follows what is published under `key`; `sequence` is the highest that was seen, also before a restart.
+    """Follows what is published under `key`; `newest` is the last in order that was seen, also before a restart.
 
     `went_back` is called when something older is published than before.
     """
@@ -46,20 +47,20 @@ class LedgerSeen:
         self._went_back = went_back
         self._complained = False
         self._index = 0
-        self.sequence = self._load()
+        self.newest = self._load()
 
     async def run(self) -> None:
-        """Keep the highest sequence on the disk, for ever."""
+        """Keep the newest version on the disk, for ever."""
         while True:
             seen = self._published.version
             entry = self._published.view.entries.get(self._key)
-            index, told = read_term(entry).index, read_ledger_sequence(entry)
+            index, told = read_term(entry).index, read_ledger_version(entry)
             if index < self._index:
                 log.warning("what is published went back", extra={"index": index, "was": self._index})
                 self._went_back()
             self._index = index
-            if told > self.sequence:
-                self.sequence = told
+            if told > self.newest:
+                self.newest = told
                 await asyncio.to_thread(self._save, Seen(self._site_id, told))
             await self._published.changed(seen)
 
@@ -69,18 +70,18 @@ class LedgerSeen:
             write_whole(self._file, encode_value(seen))
         except OSError as error:
             if not self._complained:
-                log.error("ledger's sequence not kept", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400
+                log.error("ledger's version not kept", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400
             self._complained = True
         else:
             self._complained = False
 
-    def _load(self) -> int:
+    def _load(self) -> LedgerVersion:
         """Return what the disk remembers of this site; a file that cannot be used is told and counts for nothing."""
         try:
             seen = decode_value(str(self._file), self._file.read_bytes(), Seen)
         except FileNotFoundError:
-            return 0
+            return NO_LEDGER
         except (OSError, BadValue) as error:
-            log.error("ledger's sequence not known", extra={"file": self._file, "why": str(error)})  # noqa: TRY400
-            return 0
-        return seen.sequence if seen.site_id == self._site_id else 0
+            log.error("ledger's version not known", extra={"file": self._file, "why": str(error)})  # noqa: TRY400
+            return NO_LEDGER
+        return seen.ledger if seen.site_id == self._site_id else NO_LEDGER

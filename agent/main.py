@@ -69,7 +69,7 @@ async def run(settings: AgentSettings) -> None:
         bus = open_bus(settings, load_keyring(settings.keyring), challenges.new)
         closing.push_async_callback(within, CLOSING, bus.close)
         ledger = LedgerSeen(published, keys.status, settings.site_id, settings.state_dir, sight.report_again)
-        reporter = Reporter(store, keys, author, sight, timings, utc_now, lambda: ledger.sequence)
+        reporter = Reporter(store, keys, author, sight, timings, utc_now, lambda: ledger.newest)
         requests = Mirror(store, keys.reread(author.node), timings)
         log.info("agent starts", extra={"node": author.node, "calls_itself": author.name, "bus": settings.bus})
         await run_until_told(

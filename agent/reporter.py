@@ -23,7 +23,8 @@ from cluster.report import MOST_KEYS, Fingerprint, Report, ReportedKey
 from cluster.store import Absent, Condition, Entry, LeaseLost, ModifiedAt, Put, Refused, Store, Unavailable
 from cluster.timings import Timings
 from cluster.values import BadValue, decode_value, encode_value
-from licensing.model import Reading
+from licensing.ledger_version import NO_LEDGER, LedgerVersion
+from licensing.seen import Reading
 from usbwatch.bus import KeySet, Seen
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Author(msgspec.Struct, frozen=True):
 class Reporter:
     """Keeps the node's report in the store up to date for as long as `run` runs.
 
-    `ledger_seen` tells the highest sequence of a ledger that was seen; it alone is no reason for a new report.
+    `ledger_seen` tells the newest ledger that was seen; it alone is no reason for a new report.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Reporter:
         sight: Sight,
         timings: Timings,
         wall: Wall,
-        ledger_seen: Callable[[], int] = lambda: 0,
+        ledger_seen: Callable[[], LedgerVersion] = lambda: NO_LEDGER,
     ) -> None:
         self._store = store
         self._live = keys.node(author.node)
@@ -177,7 +178,7 @@ class Reporter:
             watches_vip=self._author.watches_vip,
             contested=facts.contested,
             serving=facts.serving,
-            ledger_sequence=self._ledger_seen(),
+            ledger=self._ledger_seen(),
         )
 
     def _patiently(self, *errors: type[Exception]) -> AsyncRetrying:

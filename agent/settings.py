@@ -10,7 +10,7 @@ from cluster.identity import parse_uuid
 from cluster.keys import Keys
 from cluster.settings import EtcdSettings, Settings
 from cluster.timings import agent_timings
-from licensing.model import Name
+from licensing.value import Name
 from usbwatch.driver import drivers_with, parse_ids
 
 SIMULATED = "simulated:"

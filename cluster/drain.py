@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cluster.keys import last_part
 from cluster.values import BadValue, decode_value
-from licensing.model import Name, Time, Value
+from licensing.value import Name, Time, Value
 
 if TYPE_CHECKING:
     from cluster.keys import Keys

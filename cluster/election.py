@@ -18,7 +18,7 @@ from cluster.lease import LeaseKeeper, boottime
 from cluster.pulse import Pulse
 from cluster.store import Absent, CreatedAt, Put, Refused, StoreError, Unavailable
 from cluster.values import BadValue, decode_value, encode_value
-from licensing.model import Name, Value
+from licensing.value import Name, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -123,9 +123,16 @@ class Keys:
 
     def record(self, number: int) -> str:
         """One record; numbers begin at 0 and are padded so that the order of keys is the order of numbers."""
-        if not 0 <= number < RECORD_NUMBERS:
-            raise BadKey(f"record number {number} is not between 0 and {RECORD_NUMBERS - 1}")
-        return f"{self.records}{number:012d}"
+        return self.records + _padded(number)
+
+    @property
+    def staging(self) -> str:
+        """Prefix of records that have not come to their places yet; they come after all numbers."""
+        return self.records + "~staged/"
+
+    def staged(self, area: str, number: int) -> str:
+        """Return where one record waits in an area of its own."""
+        return f"{self.staging}{_segment('name of an area', area)}/{_padded(number)}"
 
     def records_by(self, date: str) -> str:
         """Prefix of the records' order by one of their dates."""
@@ -139,6 +146,12 @@ class Keys:
 def last_part(key: str) -> str:
     """Return the id at the end of a path: the node's uuid, the upload's id or the record's padded number."""
     return key.rpartition("/")[2]
+
+
+def _padded(number: int) -> str:
+    if not 0 <= number < RECORD_NUMBERS:
+        raise BadKey(f"record number {number} is not between 0 and {RECORD_NUMBERS - 1}")
+    return f"{number:012d}"
 
 
 def _segment(what: str, text: str) -> str:

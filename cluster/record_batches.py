@@ -1,21 +1,26 @@
-"""Records in bulk: reading all of a history, and putting the records of a backup behind the end of another one.
+"""Records in bulk: reading all of a history, and putting another one in its place.
 
-What is behind the end that the ledger knows is no history: nobody verifies it, and the leader writes over it. So it can
-be written in as many transactions as it takes, until the ledger says that it counts.
+What takes more than one transaction must be right between any two of them. So records are first staged, each in an area
+that nobody reads; once the ledger says that they count, they are moved to their places batch by batch, and the ledger
+says how far. Whoever leads can go on with that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from cluster.keys import Keys
-from cluster.records import BadRecord, decode_record, index_writes
-from cluster.store import Condition, Delete, ModifiedAt, Put, Refused, Store
+from cluster.records import decode_record, index_writes
+from cluster.store import Condition, Delete, Entry, Put, Store, Write
+from cluster.values import encode_value
+from licensing.ledger import Staged
 from licensing.records import Record
 
 _READ = 200
-_WRITE = 32
-"""Records in one transaction; each is three writes."""
+_STAGE = 100
+"""Records in one transaction, with one write for each; etcd takes 128."""
+_MOVE = 16
+"""The same with up to six: a record with its two places by date, two places of the one before it, and where it was."""
 
 
 async def read_records(store: Store, keys: Keys, count: int) -> tuple[Record, ...]:
@@ -27,43 +32,54 @@ async def read_records(store: Store, keys: Keys, count: int) -> tuple[Record, ..
     found = list[Record]()
     for first in range(0, count, _READ):
         end = min(first + _READ, count)
-        read = (
-            decode_record(entry.key, entry) for entry in await store.page(keys.record(first), keys.record(end), _READ)
-        )
-        found += [record for record in read if not isinstance(record, BadRecord)]
+        found += _readable(await store.page(keys.record(first), keys.record(end), _READ))
     return tuple(found)
 
 
-async def write_behind(store: Store, keys: Keys, end: Condition, records: Sequence[Record]) -> None:
-    """Write records of numbers that no history reaches yet, as long as `end` holds: that the ledger is the same.
+async def stage(store: Store, keys: Keys, area: str, still: Condition, records: Sequence[Record]) -> None:
+    """Write records into an area of their own, where nobody looks for any, as long as `still` holds.
 
     Raises:
-        Refused: the ledger is another one by now.
+        Refused: it does not hold any more.
         StoreError
     """
-    for first in range(0, len(records), _WRITE):
-        await store.commit([end], _writes(keys, records[first : first + _WRITE]))
+    for first in range(0, len(records), _STAGE):
+        batch = records[first : first + _STAGE]
+        await store.commit([still], [Put(keys.staged(area, record.number), encode_value(record)) for record in batch])
 
 
-async def take_back(store: Store, keys: Keys, records: Iterable[Record]) -> None:
-    """Delete what `write_behind` wrote, where it still stands; a record that took its place stays as it is.
+async def next_moves(store: Store, keys: Keys, staged: Staged, end: int) -> tuple[tuple[Write, ...], Staged]:
+    """Return the writes that put the next staged records in their places, and what is staged after them.
+
+    What stands in the places is deleted, also where nothing is staged for one. `end`: the number before which they end.
 
     Raises:
         StoreError
     """
-    for record in records:
-        (entry,) = await store.read([keys.record(record.number)])
-        if entry is None:
-            continue
-        stands = decode_record(entry.key, entry)
-        own = {write.key for write in index_writes(keys, record)}
-        if isinstance(stands, Record) and stands != record:
-            own -= {write.key for write in index_writes(keys, stands)}
-        try:
-            await store.commit([ModifiedAt(entry.key, entry.mod_revision)], [Delete(key) for key in sorted(own)])
-        except Refused:
-            continue  # the leader was faster, and what it wrote stays
+    area, first, last = staged.area, staged.first, min(staged.first + _MOVE, end)
+    waiting = await store.page(keys.staged(area, first), keys.staged(area, last), _MOVE)
+    standing = await store.page(keys.record(first), keys.record(last), _MOVE)
+    puts = {put.key: put for record in _readable(waiting) for put in index_writes(keys, record)}
+    gone = {entry.key for entry in (*waiting, *standing)}
+    gone |= {put.key for record in _readable(standing) for put in index_writes(keys, record)}
+    return (*puts.values(), *map(Delete, sorted(gone - puts.keys()))), Staged(area, last)
 
 
-def _writes(keys: Keys, records: Iterable[Record]) -> list[Put]:
-    return [write for record in records for write in index_writes(keys, record)]
+async def clear_staging(store: Store, keys: Keys, area: str = "", *, but: str = "") -> None:
+    """Delete what is staged in an area, or in all of them `but` one.
+
+    Raises:
+        StoreError
+    """
+    first = keys.staged(area, 0) if area else keys.staging
+    end = f"{keys.staging}{area}0" if area else f"{keys.staging[:-1]}0"  # a digit comes right after the slash
+    while batch := await store.page(first, end, _STAGE):
+        others = [entry.key for entry in batch if not but or not entry.key.startswith(f"{keys.staging}{but}/")]
+        if others:
+            await store.commit([], [Delete(key) for key in others])
+        first = batch[-1].key + "\0"
+
+
+def _readable(entries: Sequence[Entry]) -> list[Record]:
+    decoded = (decode_record(entry.key, entry) for entry in entries)
+    return [record for record in decoded if isinstance(record, Record)]

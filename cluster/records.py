@@ -1,19 +1,22 @@
-"""The history in the store: what is written for a record, pages of it in three orders, and its verification.
+"""The history in the store: what is written for a record, pages of it in three orders, searching, and verification.
 
 Records are read when somebody asks for them and not kept. Knows nothing of why something is recorded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from cluster.keys import Keys, last_part
 from cluster.ranks import STRIDE, Line, locate
+from cluster.record_filter import RecordFilter
 from cluster.store import Entry, Put, Store
 from cluster.values import BadValue, decode_value, encode_value
-from licensing.model import Restored, Time
+from licensing.ledger import Restored
 from licensing.records import Altered, ChainHead, Record, Walk, finish, past_losses, spoilt, step
+from licensing.value import Time
 
 SortBy = Literal["uploadDate", "issuedDate", "expiredDate"]
 
@@ -32,6 +35,14 @@ class BadRecord:
 
     key: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found: the keys of the records that are wanted, in order, and of those that cannot be read."""
+
+    wanted: tuple[str, ...]
+    unreadable: tuple[str, ...]
 
 
 def index_writes(keys: Keys, record: Record) -> tuple[Put, ...]:
@@ -83,11 +94,44 @@ class RecordPages:
         found = await self._records(entries, sort_by)
         return (found[::-1] if descending else found), whole.count
 
+    async def find(self, wanted: RecordFilter, sort_by: SortBy = "uploadDate", *, descending: bool = False) -> Found:
+        """Look through the whole history, a page at a time, for the records that are wanted.
+
+        Raises:
+            StoreError
+        """
+        line, found, unreadable = self._lines[sort_by], list[str](), list[str]()
+        start = line.key(0)
+        while entries := await self._store.page(start, line.key(line.end), LARGEST_PAGE):
+            start = entries[-1].key + "\0"
+            keys = self._record_keys(entries, sort_by)
+            if wanted.wants_all:
+                found += keys
+                continue
+            stored = entries if sort_by == "uploadDate" else await self._store.read(keys)
+            verdicts = [None if entry is None else wanted.accepts(entry.value) for entry in stored]
+            found += [key for key, verdict in zip(keys, verdicts, strict=True) if verdict]
+            unreadable += [key for key, verdict in zip(keys, verdicts, strict=True) if verdict is None]
+        return Found(tuple(reversed(found) if descending else found), tuple(unreadable))
+
+    async def read(self, keys: Sequence[str]) -> tuple[Record | BadRecord, ...]:
+        """Read up to `LARGEST_PAGE` records that a search found.
+
+        Raises:
+            StoreError
+        """
+        return tuple(map(decode_record, keys, await self._store.read(keys))) if keys else ()
+
     async def _records(self, entries: tuple[Entry, ...], sort_by: SortBy) -> tuple[Record | BadRecord, ...]:
         if sort_by == "uploadDate":
             return tuple(decode_record(entry.key, entry) for entry in entries)
-        keys = [self._keys.records + entry.key.rpartition("~")[2] for entry in entries]
-        return tuple(map(decode_record, keys, await self._store.read(keys)))
+        return await self.read(self._record_keys(entries, sort_by))
+
+    def _record_keys(self, entries: tuple[Entry, ...], sort_by: SortBy) -> list[str]:
+        """Return the keys of the records to which the keys of an order lead."""
+        if sort_by == "uploadDate":
+            return [entry.key for entry in entries]
+        return [self._keys.records + entry.key.rpartition("~")[2] for entry in entries]
 
 
 async def verify_stored(store: Store, keys: Keys, head: ChainHead, losses: tuple[Restored, ...] = ()) -> Altered | None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
-from licensing.model import Assurance, Challenge, Count, Name, Reading, Time, Value
+from licensing.ledger_version import NO_LEDGER, LedgerVersion
+from licensing.seen import Assurance, Challenge, Reading
+from licensing.value import Count, Name, Time, Value
 
 MOST_KEYS = 32
 """In one report; with the limits on texts it keeps the answer, which repeats reports, small enough to store."""
@@ -51,7 +53,7 @@ class Report(Value, frozen=True, omit_defaults=True):
     was done, so that the keys are as they were after it; empty for none. `abandoned_readers`: processes reading a USB
     key that could not be ended since the agent started. `watches_vip`: whether it looks for a virtual IP at all;
     `contested`: it holds that and has seen that another live report says so too. `serving`: whether it may hold it.
-    `ledger_sequence`: the highest sequence of a ledger that its disk has seen.
+    `ledger`: the newest ledger that was seen by its disk.
     """
 
     node: Name
@@ -66,4 +68,4 @@ class Report(Value, frozen=True, omit_defaults=True):
     watches_vip: bool = False
     contested: bool = False
     serving: bool = True
-    ledger_sequence: Count = 0
+    ledger: LedgerVersion = NO_LEDGER

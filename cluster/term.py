@@ -8,7 +8,8 @@ from __future__ import annotations
 import msgspec
 
 from cluster.store import Entry
-from licensing.model import Count, Epoch, Index
+from licensing.ledger_version import NO_LEDGER, LedgerVersion
+from licensing.value import Epoch, Index
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -25,8 +26,8 @@ class _Stored(msgspec.Struct, frozen=True):
     data: Term
 
 
-class _Ledger(msgspec.Struct, frozen=True, rename="camel"):
-    ledger_sequence: Count = 0
+class _Ledger(msgspec.Struct, frozen=True):
+    ledger: LedgerVersion = NO_LEDGER
 
 
 class _MadeFrom(msgspec.Struct, frozen=True):
@@ -45,9 +46,9 @@ def read_term(entry: Entry | None) -> Term:
         return NOBODY
 
 
-def read_ledger_sequence(entry: Entry | None) -> int:
-    """Return the sequence of the ledger from which the published answer was made; 0 where that is not known."""
+def read_ledger_version(entry: Entry | None) -> LedgerVersion:
+    """Return from which ledger the published answer was made; `NO_LEDGER` where that is not known."""
     try:
-        return 0 if entry is None else _decode_ledger(entry.value).data.ledger_sequence
+        return NO_LEDGER if entry is None else _decode_ledger(entry.value).data.ledger
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return 0
+        return NO_LEDGER

@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from licensing.model import Time
+from licensing.value import Time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

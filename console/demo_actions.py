@@ -12,7 +12,7 @@ from console.demo_nodes import NotReady
 from console.demo_orders import Cannot, Done, Order, Verb
 from console.demo_reports import NotSeen, reading_of
 from console.demo_supervisor import ChildDied
-from licensing.model import Reading
+from licensing.seen import Reading
 from usbwatch import simulated
 
 if TYPE_CHECKING:

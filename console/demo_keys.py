@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from console.demo_orders import checked_name
 from licensing import keyring
 from licensing.envelope import PRODUCT, seal
-from licensing.model import Edition, KeyBinding, Licence, Quota
+from licensing.licence import Edition, KeyBinding, Licence, Quota
 from usbwatch.simulated import SimulatedKey
 
 if TYPE_CHECKING:

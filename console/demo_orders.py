@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from licensing.model import Value
+from licensing.value import Value
 
 LONGEST_NAME = 256
 

@@ -13,7 +13,7 @@ from cluster.keys import last_part
 from cluster.report import Report
 from cluster.store import StoreError
 from cluster.values import BadValue, decode_value
-from licensing.model import Reading
+from licensing.seen import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -41,7 +41,7 @@ from licensing.keyring import (
     parse_keyring,
     render_keyring,
 )
-from licensing.model import Edition, KeyBinding, Licence, Quota, SiteBinding
+from licensing.licence import Edition, KeyBinding, Licence, Quota, SiteBinding
 from licensing.request_code import BadRequestCode, RequestCode, binding_of, parse
 
 KEY_FILE = "vendor.key"

@@ -11,7 +11,7 @@ import msgspec
 
 from console.api_client import Body, Licence, Units
 from console.terminal import when
-from licensing.model import Time
+from licensing.value import Time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

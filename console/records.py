@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from console.api_client import Answer, Body, Request
 from console.connecting import ERROR, Connection, connects
 from console.terminal import print_table, printable, when
-from licensing.model import Time
+from licensing.value import Time
 
 VERIFY_WITHIN = 600.0
 ORDERS = ("uploadDate", "issuedDate", "expiredDate")

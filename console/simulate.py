@@ -36,23 +36,14 @@ from licensing.describe import describe
 from licensing.envelope import PRODUCT, LicenceRefused, open_licence, seal
 from licensing.install import Circumstances, Installed, install
 from licensing.keyring import PURPOSE_LICENCE, Keyring, VendorKey, key_id
-from licensing.model import (
-    InsertedKey,
-    KeyBinding,
-    Ledger,
-    Licence,
-    NodeView,
-    Reading,
-    SignedLicence,
-    Site,
-    SiteBinding,
-    Status,
-    Time,
-    Visibility,
-)
+from licensing.ledger import Ledger, Site
+from licensing.licence import KeyBinding, Licence, SignedLicence, SiteBinding
 from licensing.policy import Policy
 from licensing.presence import observe, resume
+from licensing.seen import InsertedKey, NodeView, Reading, Visibility
+from licensing.status import Status
 from licensing.usage import UsageReport, merge
+from licensing.value import Time
 
 POLICY = Policy()
 

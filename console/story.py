@@ -12,7 +12,8 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from licensing.model import Count, Edition, Name, Quota, Time
+from licensing.licence import Edition, Quota
+from licensing.value import Count, Name, Time
 
 _EARLIEST, _LATEST = dt.datetime(1971, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from console.terminal import printable
 from licensing.envelope import LicenceRefused, peek
-from licensing.model import KeyBinding
+from licensing.licence import KeyBinding
 from usbwatch.block_device import Machine
 from usbwatch.desk import DeskError, find_key
 from usbwatch.desk import write_key as write_usb_key

@@ -20,7 +20,8 @@ from coordinator.outlook import Outlook
 from coordinator.published import Leader, Published, with_own_notices
 from coordinator.restored_store import judge
 from coordinator.snapshot import Memory
-from licensing.model import Alert, Ledger, Site
+from licensing.ledger import Ledger, Site
+from licensing.status import Alert
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Answering:
         if verdict is not None:  # nothing of an older store is shown but that it is there
             facts = replace(facts, blocking=(*facts.blocking, verdict.why))
             published = with_own_notices(published, (Notice(Alert.STORE_RESTORED, verdict.why),))
-        published = with_own_notices(published, self._outlook.clocks.own_notices)
+        published = with_own_notices(published, (*self._outlook.clocks.own_notices, *self._memory.notices))
         sight = Sight(self._mirror.connected, self._leader() if self._mirror.connected else None, facts.roles)
         answer = answer_from(facts, published, sight, self._clock.now(), self._outlook.policy)
         self._board.show(answer)
@@ -122,9 +123,9 @@ class Answering:
     def _is_news(self, published: Published) -> bool:
         """Whether this is another answer, and not one of an older ledger, which an old copy of the store had."""
         before = self._published
-        if before is None or not published.ledger_sequence:
+        if before is None or not published.ledger.sequence:
             return True
-        return published != before and published.ledger_sequence >= before.ledger_sequence
+        return published != before and published.ledger >= before.ledger
 
     def _note(self, published: Published) -> None:
         if self._epoch not in {None, published.epoch}:

@@ -13,7 +13,7 @@ from coordinator.calls import SERVICES
 from coordinator.errors import ApiError, not_ready
 from coordinator.published import Leader
 from licensing.canonical import encode
-from licensing.model import Time, Value
+from licensing.value import Time, Value
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,12 @@ def told(status: StatusBody) -> dict[str, Any]:
 
 def state(request: web.Request, body: Value) -> web.Response:
     """Answer with a body about state; like the status it has its age in a header."""
-    headers = {"Age": str(int(request.app[SERVICES].board.age)), "Cache-Control": "no-cache"}
-    return web.Response(body=encode(body), content_type="application/json", headers=headers)
+    return web.Response(body=encode(body), content_type="application/json", headers=age_of(request))
+
+
+def age_of(request: web.Request) -> dict[str, str]:
+    """Return the headers that say for how many seconds what is told may be out of date."""
+    return {"Age": str(int(request.app[SERVICES].board.age)), "Cache-Control": "no-cache"}
 
 
 def bad_body(why: str) -> ApiError:

@@ -16,8 +16,8 @@ from coordinator.published import Snapshot
 from coordinator.snapshot import BadSnapshot, facts_in
 from licensing import canonical
 from licensing.keyring import Keyring
-from licensing.model import Time, Value
 from licensing.records import Record, hash_of
+from licensing.value import Time, Value
 
 
 class Backup(Value, frozen=True):

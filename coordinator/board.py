@@ -22,8 +22,9 @@ from coordinator.roles import Roles, VipState
 from licensing.canonical import encode
 from licensing.describe import describe, lapse
 from licensing.horizon import next_change_unseen
-from licensing.model import Epoch, Index, Name, NodeStatus, Status, Time, Validity
 from licensing.policy import Policy
+from licensing.status import NodeStatus, Status, Validity
+from licensing.value import Epoch, Index, Name, Time
 
 PATIENCE = dt.timedelta(seconds=2)
 """How long after a licence's end its leader may take to say so before this node no longer believes that it will."""

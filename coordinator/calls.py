@@ -15,7 +15,7 @@ from coordinator.board import Board
 from coordinator.desk import Desk
 from coordinator.outlook import Outlook
 from coordinator.published import Leader
-from coordinator.tokens import Scope
+from coordinator.tokens import Caller, Need
 from licensing.keyring import Keyring
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,7 +57,7 @@ class Call(NamedTuple):
     method: str
     path: str
     handler: Handler
-    scope: Scope | None
+    scope: Need | None
     summary: str
     gives: Mapping[int, Content]
     takes: Content | None = None
@@ -81,3 +81,5 @@ class Services:
 SERVICES = web.AppKey("services", Services)
 CALLER = web.RequestKey("caller", str)
 """Under this name of a request the guard leaves whose token was used; "console" on the root-only socket."""
+ADMITTED = web.RequestKey("admitted", Caller)
+"""Under this one all that it knows of the caller; both are missing where a call needs no token."""

@@ -7,15 +7,18 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import replace
 
-from coordinator.orders import AddNode, Install, Order, Outcome, Remove, RenewRequestCode, Restore, Synchronise
+from coordinator.orders import AddNode, Errand, Install, Order, Outcome, Remove, RenewRequestCode, Synchronise
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.install import Circumstances, NotInstalled, install, remove, synchronise
 from licensing.keyring import Keyring
-from licensing.model import Ledger, NodeView, SignedLicence, Site, SiteBinding, Time, Visibility
+from licensing.ledger import Ledger, Site
+from licensing.licence import SignedLicence, SiteBinding
 from licensing.policy import Policy
 from licensing.presence import Presence, observe
 from licensing.quota import UNITS, over_quota
 from licensing.request_code import RequestCode, render
+from licensing.seen import NodeView, Visibility
+from licensing.value import Time
 
 MOST_MEMBERS = 2
 KEPT_NONCES = 8
@@ -56,7 +59,7 @@ class CarriedOut(msgspec.Struct, frozen=True):
     outcome: Outcome
 
 
-def carry_out(order: Order, scene: Scene) -> CarriedOut:
+def carry_out(order: Order[Errand], scene: Scene) -> CarriedOut:
     """Carry out one order."""
     match order.errand:
         case Install(files=files):
@@ -72,8 +75,6 @@ def carry_out(order: Order, scene: Scene) -> CarriedOut:
             return _renew(order.fresh, scene)
         case AddNode(node=node):
             return _add_node(node, scene)
-        case Restore():  # it takes the place of what the scene is made of
-            raise NotImplementedError("A restore is planned by coordinator.restoring.")
 
 
 def with_request_code(site: Site, fingerprints: Iterable[str], nonce: str, ledger: Ledger) -> Site:
@@ -126,7 +127,7 @@ def _remove(licence_id: str, scene: Scene) -> CarriedOut:
     return _done(scene, removed.ledger, Outcome(200, "", text, "", changed=True, licences=(licence_id,)))
 
 
-def _install(files: tuple[bytes, ...], order: Order, scene: Scene) -> CarriedOut:
+def _install(files: tuple[bytes, ...], order: Order[Errand], scene: Scene) -> CarriedOut:
     """Install all files or none: the first that is refused refuses all."""
     try:
         opened = sorted((open_licence(file, scene.keyring) for file in files), key=_place_in_lineage)
@@ -154,7 +155,7 @@ def _place_in_lineage(signed: SignedLicence) -> tuple[int, Time]:
     return signed.licence.sequence, signed.licence.issued
 
 
-def _installed_for(opened: list[SignedLicence], order: Order, scene: Scene) -> str | NotInstalled:
+def _installed_for(opened: list[SignedLicence], order: Order[Errand], scene: Scene) -> str | NotInstalled:
     """Say for which node licences are installed: a first one for the virtual IP's holder, others for the receiver."""
     first = not scene.ledger.installed and any(isinstance(signed.licence.binding, SiteBinding) for signed in opened)
     if not first or len(scene.site.members) == 1:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from licensing.model import Time
+from licensing.value import Time
 
 THRESHOLD = dt.timedelta(minutes=5)
 """More than clocks differ that anybody looks after (NTP keeps milliseconds, and sets what is minutes off), more than a

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from coordinator.clocks import Clocks
 from coordinator.time_base import KeptTime
-from licensing.model import Time
+from licensing.value import Time
 
 EVERY = dt.timedelta(seconds=1)
 """From one look at the own clock to the next; a look reads two clocks of the machine."""

@@ -16,7 +16,9 @@ from cluster.pulse import Pulse
 from coordinator.clock import EffectiveClock
 from coordinator.clocks_agree import Shown, effective
 from coordinator.notices import Notice
-from licensing.model import Alert, NodeView, Time, Visibility
+from licensing.seen import NodeView, Visibility
+from licensing.status import Alert
+from licensing.value import Time
 
 KEEP = 90.0
 """Seconds for which what a member said is used."""

@@ -10,7 +10,7 @@ import datetime as dt
 from itertools import pairwise
 from typing import NamedTuple
 
-from licensing.model import Time
+from licensing.value import Time
 
 
 class Shown(NamedTuple):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from cluster.keys import BadKey, Keys
 from cluster.records import index_writes
-from cluster.store import Absent, Condition, Delete, ModifiedAt, Put, View, Write
+from cluster.store import Absent, Condition, Delete, Entry, ModifiedAt, Put, View, Write
 from cluster.values import encode_value
 from coordinator.carrying_out import CarriedOut, Scene, carry_out
 from coordinator.facts import Facts, Waiting
@@ -23,10 +23,13 @@ from coordinator.published import Clock, Leader, Published
 from licensing.decide import Change, Decision, decide
 from licensing.history import Cause, contents_of
 from licensing.keyring import Keyring
-from licensing.model import Ledger, Status, Time
+from licensing.ledger import Ledger
+from licensing.ledger_version import version_of
 from licensing.policy import Policy
 from licensing.presence import resume
 from licensing.records import ChainHead, append
+from licensing.status import Status
+from licensing.value import Time
 
 CLOCK_EVERY = dt.timedelta(minutes=10)
 """How often an idle leader writes the high-water mark of time."""
@@ -85,7 +88,7 @@ def _planned(
     if moved:
         writes.append(Put(office.keys.site, encode_value(carried.site)))
     if waiting is not None:
-        writes += answered(waiting, carried.outcome, office)
+        writes += answered(waiting.entry, carried.outcome, office)
     elif not writes and _clock_due(facts, now):
         writes.append(_clock(office, now, _index(facts, office)))
     keys = (office.keys.ledger, office.keys.site, office.keys.status, office.keys.usage)
@@ -112,11 +115,11 @@ def _carried_out(waiting: Waiting, scene: Scene) -> CarriedOut:
     return CarriedOut(scene.site, scene.ledger, outcome)
 
 
-def answered(waiting: Waiting, outcome: Outcome, office: Office) -> list[Write]:
+def answered(order: Entry, outcome: Outcome, office: Office) -> list[Write]:
     """Take the order out of the inbox and write what became of it; nobody asks for what has no proper id."""
-    taken = Delete(waiting.entry.key)
+    taken = Delete(order.key)
     try:
-        key = office.keys.outcome(waiting.entry.key.removeprefix(office.keys.inboxes))
+        key = office.keys.outcome(order.key.removeprefix(office.keys.inboxes))
     except BadKey:
         return [taken]
     return [taken, Put(key, encode_value(outcome), office.outcome_lease)]
@@ -141,9 +144,11 @@ def _writes(facts: Facts, decision: Decision, office: Office, now: Time, cause: 
     ledger = replace(_stored(decision.ledger), sequence=before.sequence)
     unrecorded = before.record_count == 0 and not before.trial_over  # that the trial has started
     changed_ledger = ledger != before or unrecorded or counts
-    sequence = before.sequence + 1 if changed_ledger else before.sequence
-    known = _index(facts, office)
-    answer = Published(office.keys.site_id, status, office.leader, office.epoch, known, now, sequence, notices)
+    recorded, records = before, list[Write]()
+    if changed_ledger:
+        recorded, records = _record(facts, replace(ledger, sequence=before.sequence + 1), office, now, cause)
+    known, version = _index(facts, office), version_of(recorded)
+    answer = Published(office.keys.site_id, status, office.leader, office.epoch, known, now, version, notices)
     if published is not None and replace(answer, leader=published.leader, as_of=published.as_of) == published:
         return []
     index = known + 1
@@ -151,7 +156,6 @@ def _writes(facts: Facts, decision: Decision, office: Office, now: Time, cause: 
     told_now: list[Write] = [Put(office.keys.status, encode_value(answer)), _clock(office, now, index)]
     if not changed_ledger:
         return told_now
-    recorded, records = _record(facts, replace(ledger, sequence=sequence), office, now, cause)
     return [Put(office.keys.ledger, encode_value(recorded)), *told_now, *records]
 
 

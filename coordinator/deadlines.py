@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from licensing.model import InsertedKey, NodeView, Reading, Time, Visibility
+from licensing.seen import InsertedKey, NodeView, Reading, Visibility
+from licensing.value import Time
 
 PROVE_WITHIN = dt.timedelta(seconds=90)
 """How long a USB key may take to prove itself to a leader that has just come to see it."""

@@ -17,7 +17,7 @@ from cluster.mirror import Mirror
 from cluster.store import Absent, CreatedAt, Delete, Entry, Put, Refused, Store, StoreError, Unavailable
 from cluster.values import BadValue, decode_value, encode_value
 from coordinator.clock import EffectiveClock
-from coordinator.orders import Errand, Order, Origin, Outcome
+from coordinator.orders import Errand, Order, Origin, Outcome, Restore
 
 PATIENCE = 10.0
 """Seconds an order waits for a leader before it is withdrawn."""
@@ -50,7 +50,13 @@ class Desk:
         self._node = node
 
     async def give(
-        self, errand: Errand, who: str, *, console: bool = False, node: str = "", patience: float = PATIENCE
+        self,
+        errand: Errand | Restore,
+        who: str,
+        *,
+        console: bool = False,
+        node: str = "",
+        patience: float = PATIENCE,
     ) -> Receipt:
         """Give an order and wait for its outcome; `node` is the node it is meant for, this one when left out.
 

@@ -16,7 +16,8 @@ from cluster.mirror import Mirror
 from cluster.store import Absent, Condition, CreatedAt, Delete, Entry, Put, Refused, Store, Unavailable, Write
 from cluster.values import encode_value
 from coordinator.outlook import Outlook
-from licensing.model import Site, Time
+from licensing.ledger import Site
+from licensing.value import Time
 
 log = logging.getLogger(__name__)
 

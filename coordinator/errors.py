@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from licensing.canonical import encode
-from licensing.model import Value
+from licensing.value import Value
 
 
 class ErrorDetail(Value, frozen=True):

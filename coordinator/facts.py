@@ -18,26 +18,17 @@ from cluster.keys import Keys, last_part
 from cluster.report import MOST_KEYS, Report, ReportedKey
 from cluster.store import Entry, View
 from cluster.values import BadValue, decode_value
-from coordinator.orders import Order
+from coordinator.orders import Errand, Order, Restore
 from coordinator.published import Clock, Published
 from coordinator.roles import NodeRole, Roles
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.genuine import judge_key
 from licensing.keyring import Keyring
-from licensing.model import (
-    InsertedKey,
-    KeyBinding,
-    KeyHistory,
-    Ledger,
-    NodeView,
-    Reading,
-    SignedLicence,
-    Site,
-    SiteBinding,
-    Time,
-    Usage,
-    Visibility,
-)
+from licensing.ledger import KeyHistory, Ledger, Site, Usage
+from licensing.ledger_version import LedgerVersion
+from licensing.licence import KeyBinding, SignedLicence, SiteBinding
+from licensing.seen import InsertedKey, NodeView, Reading, Visibility
+from licensing.value import Time
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -50,8 +41,9 @@ _EARLIEST, _LATEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1
 class Facts(msgspec.Struct, frozen=True):
     """What is stored at one revision, decoded. `site` and `ledger` are None where they are missing or bad.
 
-    `problems`: what cannot be used. `blocking`: those of them that stop decisions. `sightings`: which ledger the nodes
-    have seen. `roles`: who is drained and who holds the virtual IP.
+    `problems`: what cannot be used. `blocking`: those of them that stop decisions. `orders`, `restores`: the inbox, in
+    the order in which it was filled. `sightings`: which ledger the nodes have seen. `roles`: who is drained and who
+    holds the virtual IP.
     """
 
     site: Site | None
@@ -62,23 +54,31 @@ class Facts(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     blocking: tuple[str, ...]
     orders: tuple[Waiting, ...] = ()
+    restores: tuple[WaitingRestore, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     roles: Roles = Roles()
 
 
 class Sighting(msgspec.Struct, frozen=True):
-    """The highest sequence of a ledger that a node's agent says to have seen."""
+    """The newest ledger that a node's agent says to have seen."""
 
     node: str
     name: str
-    sequence: int
+    ledger: LedgerVersion
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """An order in the inbox; None for one that cannot be read."""
+    """An order in the inbox that is carried out on the site as it is; None for one that cannot be read."""
 
     entry: Entry
-    order: Order | None
+    order: Order[Errand] | None
+
+
+class WaitingRestore(msgspec.Struct, frozen=True):
+    """An order in the inbox to restore a backup."""
+
+    entry: Entry
+    order: Order[Restore]
 
 
 class _Bad(NamedTuple):
@@ -91,7 +91,7 @@ class _Told(msgspec.Struct, frozen=True):
     """What a report says, for the law and beside it."""
 
     view: NodeView
-    ledger_sequence: int
+    ledger: LedgerVersion
     watches_vip: bool
     serving: bool
 
@@ -117,6 +117,7 @@ class FactReader:
         roles = self._roles(view, site, problems)
         if ledger is None and self._keys.ledger not in view.entries:
             ledger = Ledger()
+        orders, restores = self._inbox(view)
         self._forget(view)
         return Facts(
             site=site,
@@ -126,18 +127,27 @@ class FactReader:
             published=published,
             problems=(*problems, *blocking, *self._strangers(view, site)),
             blocking=tuple(blocking),
-            orders=tuple(self._waiting(view)),
+            orders=orders,
+            restores=restores,
             sightings=tuple(self._sightings(view, site)),
             roles=roles,
         )
 
-    def _waiting(self, view: View) -> list[Waiting]:
-        """The inbox in the order in which it was filled."""
-        entries = sorted(view.under(self._keys.inboxes), key=lambda entry: entry.create_revision)
-        return [Waiting(entry, self._value(view, entry.key, self._order, [])) for entry in entries]
+    def _inbox(self, view: View) -> tuple[tuple[Waiting, ...], tuple[WaitingRestore, ...]]:
+        """The orders in the inbox, and apart from them those to restore a backup."""
+        orders, restores = list[Waiting](), list[WaitingRestore]()
+        for entry in sorted(view.under(self._keys.inboxes), key=lambda entry: entry.create_revision):
+            order = self._value(view, entry.key, self._order, [])
+            if order is None:
+                orders.append(Waiting(entry, None))
+            elif isinstance(order.errand, Restore):
+                restores.append(WaitingRestore(entry, Order(order.origin, order.errand, order.fresh)))
+            else:
+                orders.append(Waiting(entry, Order(order.origin, order.errand, order.fresh)))
+        return tuple(orders), tuple(restores)
 
-    def _order(self, entry: Entry) -> Order:
-        order = decode_value(entry.key, entry.value, Order)
+    def _order(self, entry: Entry) -> Order[Errand | Restore]:
+        order = decode_value(entry.key, entry.value, Order[Errand | Restore])
         _check_times(entry.key, order.origin.at)
         return order
 
@@ -262,7 +272,7 @@ class FactReader:
                 told = self._cached(entry, self._report)
             except BadValue:
                 continue
-            yield Sighting(node, told.view.name, told.ledger_sequence)
+            yield Sighting(node, told.view.name, told.ledger)
 
     def _report(self, entry: Entry) -> _Told:
         report = decode_value(entry.key, entry.value, Report)
@@ -280,7 +290,7 @@ class FactReader:
             fingerprint=report.fingerprint.value,
             abandoned_readers=report.abandoned_readers,
         )
-        return _Told(view, report.ledger_sequence, report.watches_vip, report.serving)
+        return _Told(view, report.ledger, report.watches_vip, report.serving)
 
     def _key(self, key: ReportedKey) -> InsertedKey:
         """Judge a key again from what it holds and proved; an agent's word that it is good counts for nothing."""

@@ -21,7 +21,8 @@ from coordinator.carrying_out import with_request_code
 from coordinator.cycle import CLOCK_EVERY, Plan
 from coordinator.facts import Facts
 from licensing.decide import Change
-from licensing.model import Site, Time
+from licensing.ledger import Site
+from licensing.value import Time
 
 log = logging.getLogger(__name__)
 

@@ -1,11 +1,13 @@
 """The guard in front of every call of the API: from where it may come, who may make it, and how often.
 
-A browser tells on which page's behalf it calls; a page of another site must not change anything here, even when it has
-made a name of its own point at this machine. Nothing here knows what a call does.
+A caller shows a token, or a browser the cookie of a session. A browser tells on which page's behalf it calls; a page of
+another site must not change anything here, even when it has made a name of its own point at this machine. Nothing here
+knows what a call does.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 import math
 import socket
@@ -17,7 +19,14 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from coordinator.errors import ApiError
-from coordinator.tokens import CONSOLE, Scope, TokenFile, authorise
+from coordinator.sessions import COOKIE, read_session, write_session
+from coordinator.tokens import ON_CONSOLE, Caller, Need, TokenFile, bearer, check_scope, token_of, unauthorised
+from licensing.value import Time
+
+WRONG_TOKENS_PER_MINUTE = 10
+"""So many wrong tokens one address may try to sign in with."""
+MOST_REMEMBERED = 10_000
+"""Callers; beyond that those are forgotten that may do all they like again."""
 
 _READING = {"GET", "HEAD"}
 _OURSELVES = {"same-origin", "none"}
@@ -25,10 +34,14 @@ _OURSELVES = {"same-origin", "none"}
 
 @dataclass(frozen=True)
 class Rules:
-    """`host_names`: names of this node beside the machine's own; `changes_per_minute`: by one caller."""
+    """`host_names`: names of this node beside the machine's own; `changes_per_minute`: by one caller.
+
+    `session_lifetime`: how long somebody who signs in on the page stays signed in.
+    """
 
     host_names: tuple[str, ...] = ()
     changes_per_minute: int = 120
+    session_lifetime: dt.timedelta = dt.timedelta(hours=8)
 
 
 class Throttle:
@@ -41,41 +54,91 @@ class Throttle:
 
     def take(self, caller: str) -> float:
         """Count one more; return 0 when it is let through, else the seconds until the next may be."""
+        wait = self.wait(caller)
+        if not wait:
+            now = self._clock()
+            if len(self._left) >= MOST_REMEMBERED:
+                self._left = {known: kept for known, kept in self._left.items() if self._now_left(known) < self._most}
+            self._left[caller] = (self._now_left(caller) - 1, now)
+        return wait
+
+    def wait(self, caller: str) -> float:
+        """Return the seconds until the next may be, 0 for now; nothing is counted."""
+        return max(1 - self._now_left(caller), 0.0) * 60 / self._most
+
+    def _now_left(self, caller: str) -> float:
         now = self._clock()
         left, at = self._left.get(caller, (self._most, now))
-        left = min(self._most, left + (now - at) * self._most / 60)
-        allowed = left >= 1
-        self._left[caller] = (left - 1 if allowed else left, now)
-        return 0.0 if allowed else (1 - left) * 60 / self._most
+        return min(self._most, left + (now - at) * self._most / 60)
 
 
 class Guard:
-    """Decides on every call whether it goes on."""
+    """Decides on every call whether it goes on. `now` is effective time, `clock` in seconds."""
 
-    def __init__(self, tokens: TokenFile, rules: Rules, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        tokens: TokenFile,
+        rules: Rules,
+        now: Callable[[], Time],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._tokens = tokens
         self._names = _own_names() | {name.lower() for name in rules.host_names}
-        self._throttle = Throttle(rules.changes_per_minute, clock)
+        self._changes = Throttle(rules.changes_per_minute, clock)
+        self._wrong_tokens = Throttle(WRONG_TOKENS_PER_MINUTE, clock)
+        self._lifetime = rules.session_lifetime
+        self._now = now
 
-    def admit(self, request: web.Request, scope: Scope) -> str:
-        """Return who makes a call that needs this scope; the root-only socket needs no token.
+    def admit(self, request: web.Request, need: Need | None) -> Caller | None:
+        """Return who makes a call; None where it needs none of its caller. The root-only socket needs no token.
+
+        An Authorization header wins over a cookie.
 
         Raises:
             ApiError: 401, 403 or 429.
         """
         if _on_socket(request):
-            return CONSOLE
+            return ON_CONSOLE
+        header, cookie = request.headers.get("Authorization"), request.cookies.get(COOKIE)
+        session = cookie if header is None and need is not None else None
         if request.method not in _READING:
-            self._check_origin(request)
-        caller = authorise(request.headers.get("Authorization"), scope, self._tokens).name
-        if scope == "admin" and (wait := self._throttle.take(caller)):
-            raise _too_often(wait)
+            self._check_origin(request, by_browser=session is not None)
+        if need is None:
+            return None
+        caller = bearer(header, self._tokens) if session is None else read_session(session, self._tokens, self._now())
+        check_scope(caller, need)
+        if need == "admin" and (wait := self._changes.take(caller.name)):
+            raise _too_often("This token has asked for too many changes in the last minute.", wait)
         return caller
 
-    def _check_origin(self, request: web.Request) -> None:
+    def sign_in(self, request: web.Request, text: str) -> tuple[Caller, str]:
+        """Return whose token this is, until when the session lasts, and the value of the cookie that stands for it.
+
+        Raises:
+            ApiError: 401 for a token that is not known, 429 after too many of them from the same address.
+        """
+        peer = _network(request.remote or "")
+        if wait := self._wrong_tokens.wait(peer):
+            raise _too_often("Too many wrong tokens were given from this address in the last minute.", wait)
+        token = token_of(text, self._tokens)
+        if token is None:
+            self._wrong_tokens.take(peer)
+            raise unauthorised("The token is not known.", "Check the token; the site's operator gives tokens out.")
+        until = (self._now() + self._lifetime).replace(microsecond=0)
+        return Caller(token.name, token.scopes, until), write_session(token, until)
+
+    @property
+    def session_seconds(self) -> int:
+        """For how many seconds a session lasts."""
+        return int(self._lifetime.total_seconds())
+
+    def _check_origin(self, request: web.Request, *, by_browser: bool) -> None:
         """Refuse what a browser sends for another site's page; what is no browser says nothing of an origin."""
         origin, asked = request.headers.get("Origin"), request.headers.get("Host", "")
-        if request.headers.get("Sec-Fetch-Site", "none") not in _OURSELVES:
+        site = request.headers.get("Sec-Fetch-Site")
+        if by_browser and origin is None and site is None:
+            raise _unknown_origin()
+        if site is not None and site not in _OURSELVES:
             raise _foreign(origin or "another site")
         if origin is not None and (_place(origin) != asked.lower() or not self._is_ours(asked)):
             raise _foreign(origin)
@@ -88,6 +151,15 @@ class Guard:
 def _on_socket(request: web.Request) -> bool:
     own = request.transport.get_extra_info("socket") if request.transport else None
     return own is not None and own.family == socket.AF_UNIX
+
+
+def _network(peer: str) -> str:
+    """Return what stands for an address: with IPv6 its network, of which everybody has all addresses."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return peer
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else peer  # noqa: PLR2004
 
 
 def _own_names() -> set[str]:
@@ -123,11 +195,24 @@ def _foreign(origin: str) -> ApiError:
     )
 
 
-def _too_often(wait: float) -> ApiError:
+def _unknown_origin() -> ApiError:
+    """A browser's session without a word of which page it is; every browser that is still looked after says so."""
+    return ApiError(
+        403,
+        "foreign-origin",
+        "The call does not say which page makes it, which a session must when it changes something.",
+        hint="Call from this node's own page, or send the token itself in an Authorization header.",
+    )
+
+
+def _too_often(text: str, wait: float) -> ApiError:
     return ApiError(
         429,
         "too-many-requests",
-        "This token has asked for too many changes in the last minute.",
+        text,
         hint="Wait as long as Retry-After says, in seconds.",
         headers={"Retry-After": str(math.ceil(wait))},
     )
+
+
+GUARD = web.AppKey("guard", Guard)

@@ -14,11 +14,15 @@ from coordinator import (
     metrics,
     nodes_api,
     openapi,
+    page_files,
     probes,
     questions_api,
     records_api,
+    records_csv,
     removal_api,
+    removals_api,
     request_code_api,
+    session_api,
     site_api,
     status_api,
     stream_api,
@@ -26,9 +30,9 @@ from coordinator import (
     uploads_api,
     verification_api,
 )
-from coordinator.calls import AS_TEXT, CALLER, SERVICES, Call, Handler, Services, as_json
+from coordinator.calls import ADMITTED, AS_TEXT, CALLER, SERVICES, Call, Handler, Services, as_json
 from coordinator.errors import ApiError
-from coordinator.guarding import Guard, Rules
+from coordinator.guarding import GUARD, Guard, Rules
 from coordinator.tokens import TokenFile
 
 log = logging.getLogger(__name__)
@@ -42,10 +46,13 @@ REFUSED_CALLS = (401, 403, 429)
 
 
 CALLS: tuple[Call, ...] = (
+    *session_api.CALLS,
     *status_api.CALLS,
     *licences_api.CALLS,
     *removal_api.CALLS,
+    *removals_api.CALLS,
     *records_api.CALLS,
+    *records_csv.CALLS,
     *verification_api.CALLS,
     *questions_api.CALLS,
     *stream_api.CALLS,
@@ -55,7 +62,8 @@ CALLS: tuple[Call, ...] = (
     *site_api.CALLS,
     *nodes_api.CALLS,
 )
-OPEN_CALLS: tuple[Call, ...] = (
+ROOT_CALLS: tuple[Call, ...] = (
+    *page_files.CALLS,
     *probes.CALLS,
     Call("GET", "/metrics", metrics.serve, None, "Tell the figures for Prometheus.", {200: AS_TEXT}),
     Call("GET", "/openapi.json", openapi.serve, None, "Give this document.", {200: as_json(dict[str, Any])}),
@@ -71,15 +79,17 @@ def build_app(
     rules: Rules = Rules(),  # noqa: B008 - a frozen value
 ) -> web.Application:
     """Wire the calls to what they answer from."""
-    guard = Guard(tokens, rules)
+    guard = Guard(tokens, rules, services.outlook.clock.now)
     app = web.Application(middlewares=[_answer_errors], client_max_size=LARGEST_REQUEST)
     app[SERVICES] = services
     app[status_api.BOARD] = services.board
     app[status_api.CLOSING] = asyncio.Event()
     app[probes.LEADS] = leads
     app[metrics.METRICS] = measures
-    app[openapi.DOCUMENT] = openapi.document((*CALLS, *OPEN_CALLS), PREFIXES)
-    for call in OPEN_CALLS:
+    app[GUARD] = guard
+    app[page_files.PAGE] = page_files.shipped()
+    app[openapi.DOCUMENT] = openapi.document(CALLS, PREFIXES, ROOT_CALLS)
+    for call in ROOT_CALLS:
         app.router.add_get(call.path, call.handler)
     for call in CALLS:
         for prefix in PREFIXES:
@@ -89,11 +99,10 @@ def build_app(
 
 
 def _guarded(call: Call, guard: Guard) -> Handler:
-    scope = call.scope
-    assert scope is not None
-
     async def guarded(request: web.Request) -> web.StreamResponse:
-        request[CALLER] = guard.admit(request, scope)
+        caller = guard.admit(request, call.scope)
+        if caller is not None:
+            request[CALLER], request[ADMITTED] = caller.name, caller
         return await call.handler(request)
 
     return guarded

@@ -1,6 +1,7 @@
 """The platform's questions about the licence: what is in force, what it gives, and how the USB keys are.
 
-Everything is answered from the board; what a status does not repeat is looked up in the mirror of the store.
+Everything is answered from the board; what a status does not repeat is looked up in the mirror of the store,
+or in what the disk remembers as long as the store was never read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from coordinator.answers import LARGEST_QUESTION, Told, bad_body, shown, state, 
 from coordinator.bodies import decode_body, read_within
 from coordinator.calls import SERVICES, Call, as_json, with_one_of
 from licensing.inventory import Inventory, inventory
-from licensing.model import KeyState
+from licensing.ledger import KeyState
 from licensing.ukeys import UKey, UKeyReading, ukeys
 from licensing.usage import Capabilities, capabilities
 
@@ -53,7 +54,7 @@ class UKeyStatusAnswer(Told, frozen=True, kw_only=True):
 
 async def get_licence(request: web.Request) -> web.Response:
     """`GET /licenses`."""
-    status, facts = shown(request).status, request.app[SERVICES].outlook.look()
+    status, facts = shown(request).status, request.app[SERVICES].outlook.known()
     return state(request, LicenceAnswer(inventory=inventory(status, facts.ledger, facts.site), **told(status)))
 
 
@@ -95,7 +96,7 @@ async def act(request: web.Request) -> web.Response:
 
 
 def _ukeys(request: web.Request) -> tuple[UKeyReading, ...]:
-    return ukeys(shown(request).status, request.app[SERVICES].outlook.look().ledger)
+    return ukeys(shown(request).status, request.app[SERVICES].outlook.known().ledger)
 
 
 CALLS: tuple[Call, ...] = (

@@ -75,7 +75,7 @@ async def run(settings: CoordinatorSettings) -> None:
     store = open_etcd(settings.etcd, timings)
     mirror = Mirror(store, keys.prefix, timings, without=keys.records)
     election = Election(store, mirror, key=keys.leader, node=node, name=me.name, timings=timings)
-    outlook = Outlook(mirror, election, reader, clocks, settings.policy)
+    outlook = Outlook(mirror, election, reader, clocks, settings.policy, memory.kept)
     metrics = Metrics(board, lambda: mirror.connected, clock)
     answering = Answering(outlook, board, metrics, memory, node)
     publisher = Publisher(outlook, store, keys, me, founding, keyring, memory)

@@ -13,8 +13,9 @@ from prometheus_client.registry import Collector
 
 from coordinator.board import Board, StatusBody
 from coordinator.clock import EffectiveClock
-from licensing.model import Alert, KeyState, Validity
+from licensing.ledger import KeyState
 from licensing.quota import UNITS
+from licensing.status import Alert, Validity
 
 Uploaded = Literal["accepted", "waiting", "refused", "failed"]
 """`waiting` was accepted too, with its outcome not known in time; `failed` had nothing wrong with it."""

@@ -18,7 +18,8 @@ from coordinator.calls import CALLER, SERVICES, Call, Parameter, Services, as_js
 from coordinator.drain import Undrainable, Wish, carry_out
 from coordinator.errors import ApiError, not_ready
 from coordinator.ordering import CATCH_UP
-from licensing.model import Name, Site
+from licensing.ledger import Site
+from licensing.value import Name
 
 log = logging.getLogger(__name__)
 

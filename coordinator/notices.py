@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from licensing.model import Alert, Status, Value
+from licensing.status import Alert, Status
+from licensing.value import Value
 
 
 class Notice(Value, frozen=True):

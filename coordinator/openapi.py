@@ -17,6 +17,7 @@ from aiohttp import web
 
 from coordinator.calls import JSON, Call, Content, Parameter
 from coordinator.errors import ErrorBody
+from coordinator.sessions import COOKIE
 from licensing.canonical import encode
 
 Document = dict[str, Any]
@@ -25,7 +26,7 @@ DOCUMENT = web.AppKey("openapi", bytes)
 
 _REFUSALS = {
     400: "A parameter or the body is not what the call takes.",
-    401: "The call carries no token that is known.",
+    401: "The call carries no token that is known, or its session has ended.",
     403: "The token lacks the scope, or a page of another site made the call.",
     404: "What the call names is not here.",
     408: "The body did not arrive in time.",
@@ -33,7 +34,7 @@ _REFUSALS = {
     413: "The body is too large.",
     415: "The body has a Content-Encoding.",
     422: "The licence cannot be accepted.",
-    429: "The token has asked for too many changes in the last minute.",
+    429: "The token has asked for too many changes, or the address given too many wrong tokens, in the last minute.",
     500: "The call failed here; the log of the node says more.",
     503: "It cannot be told or done just now; ask again.",
 }
@@ -43,6 +44,7 @@ _HEADERS = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
 _ANSWERS = {
     200: "The answer.",
     202: "The order was accepted and its outcome is not known yet.",
+    204: "It is done.",
     304: "Nothing is new.",
     503: "Not now.",
 }
@@ -59,17 +61,15 @@ async def serve(request: web.Request) -> web.Response:
     return web.Response(body=request.app[DOCUMENT], content_type=JSON)
 
 
-def document(calls: Iterable[Call], prefixes: Iterable[str]) -> bytes:
-    """Return the OpenAPI 3.1 document of these calls in JSON.
-
-    Calls with a scope are under each of `prefixes`; those without are at the root and need no token.
-    """
+def document(calls: Iterable[Call], prefixes: Iterable[str], root_calls: Iterable[Call] = ()) -> bytes:
+    """Return the OpenAPI 3.1 document of these calls in JSON: `calls` are under each of `prefixes`."""
     schemas = _Schemas()
     error = schemas.of(ErrorBody)
     paths: dict[str, Document] = {}
     for call in calls:
-        item = paths.setdefault(call.path, {} if call.scope else {"servers": [{"url": "/"}]})
-        item[call.method.lower()] = _operation(call, schemas)
+        paths.setdefault(call.path, {})[call.method.lower()] = _operation(call, schemas)
+    for call in root_calls:
+        paths[call.path] = {"servers": [{"url": "/"}], call.method.lower(): _operation(call, schemas)}
     return encode(
         {
             "openapi": "3.1.0",
@@ -83,7 +83,7 @@ def document(calls: Iterable[Call], prefixes: Iterable[str]) -> bytes:
             "components": {
                 "schemas": schemas.components,
                 "responses": {_refusal_name(status): _refusal(status, error) for status in _REFUSALS},
-                "securitySchemes": {"token": _TOKEN},
+                "securitySchemes": {"token": _TOKEN, "session": _SESSION},
             },
         }
     )
@@ -94,6 +94,13 @@ _TOKEN = {
     "scheme": "bearer",
     "description": "A token of the tokens file; `OAuth` in place of `Bearer`, as the platform's clients say, means the "
     "same. The role is the scope that the token must have: read, usage or admin.",
+}
+_SESSION = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": COOKIE,
+    "description": "What a browser is given for a token by `POST /session`. With it, what changes something must come "
+    "from a page of the node itself. An Authorization header wins.",
 }
 
 
@@ -133,11 +140,17 @@ def _operation(call: Call, schemas: _Schemas) -> Document:
         "summary": call.summary,
         "parameters": [_parameter(parameter, schemas) for parameter in call.parameters],
         "responses": answers,
-        "security": [{"token": [call.scope]}] if call.scope else [],
+        "security": _security(call),
     }
     if call.takes:
         operation["requestBody"] = {"required": True, "content": schemas.content(call.takes)}
     return operation
+
+
+def _security(call: Call) -> list[Document]:
+    """Return what the call may carry, one of several, with the scope that its token must have."""
+    roles = [] if call.scope in {None, "any"} else [call.scope]
+    return [{"token": roles}, {"session": roles}] if call.scope else []
 
 
 def _refusals(call: Call) -> set[int]:

@@ -13,11 +13,11 @@ from coordinator.answers import Told, shown, told
 from coordinator.calls import CALLER, SERVICES, Content, Services, as_json
 from coordinator.desk import Closed, Receipt
 from coordinator.errors import ApiError
-from coordinator.orders import Errand, Outcome
+from coordinator.orders import Errand, Outcome, Restore
 from coordinator.tokens import CONSOLE
 from licensing.canonical import encode
 from licensing.inventory import Inventory, inventory
-from licensing.model import Value
+from licensing.value import Value
 
 UNAVAILABLE = 503
 CATCH_UP = 2.0
@@ -78,7 +78,7 @@ async def answer_of(request: web.Request, receipt: Receipt) -> web.Response:
     return json_answer(_changed(request, receipt.order_id, receipt.outcome))
 
 
-async def give(request: web.Request, errand: Errand) -> Receipt:
+async def give(request: web.Request, errand: Errand | Restore) -> Receipt:
     """Give an order in the caller's name and wait for its outcome.
 
     Raises:

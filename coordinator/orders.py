@@ -6,15 +6,15 @@ that also publishes what follows from it. An order that was accepted is never lo
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta
 
 from coordinator.published import Snapshot
 from licensing.history import Cause
-from licensing.model import Count, Name, Time, Value
-from licensing.records import Record
+from licensing.ledger import Staged
 from licensing.request_code import Word
+from licensing.value import Count, Name, Time, Value
 
 
 class Origin(Value, frozen=True):
@@ -55,24 +55,27 @@ class AddNode(Value, frozen=True, tag_field="kind", tag="add-node"):
 class Restore(Value, frozen=True, tag_field="kind", tag="restore"):
     """Put a backup in the place of what is stored, if that is still the ledger of the sequence `expected`.
 
-    Its history is in the store already, behind the end of the present one; only the first records that differ are still
-    to change places: `records` instead of `replaced`.
+    Its history is in the store already, `staged` from the first record on that is another one than at present.
+    `before`: the hash of the record before that.
     """
 
     snapshot: Snapshot
     expected: Count
-    records: tuple[Record, ...] = ()
-    replaced: tuple[Record, ...] = ()
+    staged: Staged
+    before: str
 
 
-Errand = Install | Remove | Synchronise | RenewRequestCode | AddNode | Restore
+Errand = Install | Remove | Synchronise | RenewRequestCode | AddNode
+"""What is carried out on the site as it is; a `Restore` takes the place of that."""
+
+E = TypeVar("E", bound=Errand | Restore)
 
 
-class Order(Value, frozen=True):
+class Order(Value, Generic[E], frozen=True):
     """One order in the inbox. `fresh`: a random text, the nonce of the next request code if one is due."""
 
     origin: Origin
-    errand: Errand
+    errand: E
     fresh: Word
 
     @property

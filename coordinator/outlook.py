@@ -14,13 +14,17 @@ from licensing.policy import Policy
 
 @dataclass(frozen=True)
 class Outlook:
-    """The shared parts; `reader` and `clocks` remember what they read, so both tasks use the same ones."""
+    """The shared parts; `reader` and `clocks` remember what they read, so both tasks use the same ones.
+
+    `kept`: what this node's disk remembered when it started, None for nothing.
+    """
 
     mirror: Mirror
     election: Election
     reader: FactReader
     clocks: Clocks
     policy: Policy
+    kept: Facts | None = None
 
     @property
     def clock(self) -> EffectiveClock:
@@ -37,3 +41,11 @@ class Outlook:
         self.clocks.heard(facts.views, self.mirror.since if self.mirror.connected else None)
         self.clocks.judge()
         return facts
+
+    def known(self) -> Facts:
+        """Read what the mirror shows or, as long as etcd was never read, what the disk remembered.
+
+        That has no reports of nodes: who asks for what the nodes see now needs `look`.
+        """
+        never_read = self.mirror.view.revision == 0
+        return self.kept if never_read and self.kept is not None else self.look()

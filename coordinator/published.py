@@ -5,7 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from coordinator.notices import Notice, with_notices
-from licensing.model import Count, Epoch, Index, Ledger, Name, Site, Status, Time, Usage, Value
+from licensing.ledger import Ledger, Site, Usage
+from licensing.ledger_version import NO_LEDGER, LedgerVersion
+from licensing.status import Status
+from licensing.value import Epoch, Index, Name, Time, Value
 
 
 class Leader(Value, frozen=True):
@@ -19,8 +22,8 @@ class Published(Value, frozen=True, omit_defaults=True):
     """The answer of one decision.
 
     `epoch` is the create-revision of the leader key under which it was written. `index` counts publications and only
-    rises, also where a restored store takes its revisions back. `as_of` is effective time. `ledger_sequence` is that of
-    the ledger that the answer was made from. `notices` are in the status too; here they are told apart from the law's.
+    rises, also where a restored store takes its revisions back. `as_of` is effective time. `ledger` says
+    from which ledger the answer was made. `notices` are in the status too; here they are told apart from the law's.
     """
 
     site_id: Name
@@ -29,7 +32,7 @@ class Published(Value, frozen=True, omit_defaults=True):
     epoch: Epoch
     index: Index
     as_of: Time
-    ledger_sequence: Count = 0
+    ledger: LedgerVersion = NO_LEDGER
     notices: tuple[Notice, ...] = ()
 
 

@@ -11,21 +11,21 @@ from msgspec.structs import replace
 
 from cluster.election import Leadership
 from cluster.keys import Keys
+from cluster.record_batches import clear_staging, next_moves
 from cluster.store import LeaseLost, Refused, Store, StoreError, Unavailable
 from cluster.waking import first_of
 from coordinator.clock import boot_clock
 from coordinator.cycle import Office, Plan, plan
 from coordinator.deadlines import Deadlines
-from coordinator.facts import Facts, Waiting
+from coordinator.facts import Facts
 from coordinator.founding import Founding
-from coordinator.orders import Restore
 from coordinator.outlook import Outlook
 from coordinator.published import Leader, Snapshot
 from coordinator.restored_store import Refuse, StandAside, Verdict, WriteBack, judge, notices_of, write_back
-from coordinator.restoring import plan_restore
+from coordinator.restoring import on_its_way, plan_move, plan_restore
 from coordinator.snapshot import Memory
 from licensing.keyring import Keyring
-from licensing.model import Time
+from licensing.value import Time
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ BURST = 5
 """Publications without a rest; after as many it pauses between them: a storm of changes is no storm of writes."""
 
 
+MOVES_AT_ONCE = 25
+"""Batches of a restored history that are moved between two decisions."""
 OLDER_LEDGER = "older ledger"
 """Whose wish it is that this node stands aside."""
 
@@ -147,11 +149,11 @@ class Publisher:
         verdict = judge(facts, self._memory.newest, self._me.management_node_uuid)
         self._make_way(verdict)
         leadership = self._election.leadership
-        stuck = isinstance(verdict, StandAside | Refuse) and _restore_in(facts) is None
+        stuck = isinstance(verdict, StandAside | Refuse) and not facts.restores
         if leadership is None or facts.blocking or stuck:
             self._burst = 0
             return None  # the board tells what blocks; deciding without what cannot be read would forget it
-        if facts.orders and not lease:
+        if (facts.orders or facts.restores) and not lease:
             return 0.0  # an order came in while we looked: look again, with a lease for its outcome
         if self._outlook.clocks.in_doubt:
             return PAUSE_AFTER_REFUSAL  # it is about to be known how late it is
@@ -161,13 +163,18 @@ class Publisher:
         planned = self._plan(facts, verdict, self._office(facts, leadership, now, lease), now)
         if not planned.writes:
             self._burst = 0
-            return (planned.again_at - now).total_seconds()
+            moved = await self._move_history(facts, leadership, now)
+            return 0.0 if moved else (planned.again_at - now).total_seconds()
         self._burst += 1
+        await self._commit(planned, leadership)
+        return 0.0
+
+    async def _commit(self, planned: Plan, leadership: Leadership) -> None:
+        """Write what is planned, if this node still leads and what was read still holds, and wait to see it."""
         revision = await self._store.commit((leadership.fence(), *planned.conditions), planned.writes)
         for change in planned.changes:
             log.info("decided", extra={"subject": change.subject, "what": change.sentence})
         await self._see(revision)
-        return 0.0
 
     def _make_way(self, verdict: Verdict) -> None:
         """Let the other node lead as long as it knows of a newer ledger than this one."""
@@ -180,11 +187,24 @@ class Publisher:
         view, newest = self._mirror.view, self._memory.newest
         if isinstance(verdict, WriteBack):
             return write_back(verdict.snapshot, facts, view, office, now)
-        restore = _restore_in(facts)
-        if restore is not None:
-            return plan_restore(*restore, facts, view, office, newest, now)
+        if facts.restores:  # before all orders, which build on it
+            return plan_restore(facts.restores[0], facts, view, office, newest, now)
         founding = self._founding.plan(facts, view, now, newest.site if newest else None)
         return founding or plan(facts, view, office, now, self._outlook.policy)
+
+    async def _move_history(self, facts: Facts, leadership: Leadership, now: Time) -> bool:
+        """Put a part of a restored history in its place, where nothing else is to be done; whether there was any."""
+        for step in range(MOVES_AT_ONCE):
+            way = on_its_way(facts.ledger) if facts.ledger is not None else None
+            if way is None or way.staged is None:
+                return step > 0
+            moves, after = await next_moves(self._store, self._keys, way.staged, way.end)
+            if after.first == way.end:  # whatever else is staged is of restores that came to nothing
+                await clear_staging(self._store, self._keys, but=after.area)
+            office = self._office(facts, leadership, now, 0)
+            await self._commit(plan_move(moves, after, facts, self._mirror.view, office, now), leadership)
+            facts = self._look()
+        return True
 
     def _office(self, facts: Facts, leadership: Leadership, now: Time, outcome_lease: int) -> Office:
         return Office(
@@ -197,6 +217,7 @@ class Publisher:
             notices=(
                 *(notices_of(facts.ledger, now) if facts.ledger else ()),
                 *self._outlook.clocks.notices,
+                *self._memory.notices,
                 *facts.roles.notices,
             ),
         )
@@ -217,11 +238,3 @@ def _index_in(newest: Snapshot | None) -> int:
     if newest is None:
         return 0
     return max(newest.published.index if newest.published else 0, newest.clock.index if newest.clock else 0)
-
-
-def _restore_in(facts: Facts) -> tuple[Waiting, Restore] | None:
-    """Return the order to restore a backup that has waited longest; it goes before all others, which build on it."""
-    for waiting in facts.orders:
-        if waiting.order is not None and isinstance(waiting.order.errand, Restore):
-            return waiting, waiting.order.errand
-    return None

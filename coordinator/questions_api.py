@@ -17,9 +17,10 @@ from coordinator.answers import LARGEST_QUESTION, Told, shown, state, store_away
 from coordinator.bodies import decode_body, read_within
 from coordinator.calls import SERVICES, Call, Services, as_json, with_one_of
 from coordinator.errors import ApiError
-from licensing.model import Usage, Value
+from licensing.ledger import Usage
 from licensing.operations import BadOperation, Delta, OperationName, authorize
 from licensing.usage import UsageReport, merge
+from licensing.value import Value
 
 _ATTEMPTS = 10
 

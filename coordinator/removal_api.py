@@ -15,8 +15,10 @@ from msgspec.structs import replace
 from coordinator.answers import Told, shown, state, told
 from coordinator.calls import SERVICES, Call, Parameter, as_json
 from coordinator.errors import ApiError, bad_parameter
-from licensing.model import InsertedKey, Ledger, NodeView, Reading, Site, Status
+from licensing.ledger import Ledger, Site
 from licensing.preview import NotInserted, RemovalPreview, preview_removal
+from licensing.seen import InsertedKey, NodeView, Reading
+from licensing.status import Status
 
 LONGEST_ID = 256
 KeyId = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]

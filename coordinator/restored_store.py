@@ -1,7 +1,8 @@
 """What to make of a store that is older than what was seen of it: an etcd that was restored from an old copy, or lost.
 
-The ledger with the highest sequence counts, wherever it is. The node whose disk has it writes it back when it leads;
-the other one stands aside for it. Pure: nothing is read or written here.
+The ledger with the highest sequence counts, wherever it is; of two with the same, the one that
+`licensing.ledger_version` puts last. The node whose disk has it writes it back when it leads; the other one stands
+aside for it. Pure: nothing is read or written here.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from coordinator.notices import Notice
 from coordinator.published import Clock, Snapshot
 from licensing.decide import Change
 from licensing.history import Cause, content_of_restore
-from licensing.model import Alert, Ledger, Restored, Site, Time, Usage
+from licensing.ledger import Ledger, Restored, Site, Usage
+from licensing.ledger_version import NO_LEDGER, LedgerVersion, version_of
 from licensing.records import GENESIS, ChainHead, append
+from licensing.status import Alert
+from licensing.value import Time
 
 TOLD_FOR = dt.timedelta(days=7)
 """How long after it was put right an operator is told that the store was restored."""
@@ -57,25 +61,35 @@ def judge(facts: Facts, newest: Snapshot | None, node: str) -> Verdict:
     """Compare the stored ledger with what this node remembers and with what the nodes' agents say to have seen."""
     if facts.ledger is None:
         return None  # a ledger that cannot be read stops decisions anyway
-    stored, own = facts.ledger.sequence, newest.ledger.sequence if newest else 0
+    stored, own = version_of(facts.ledger), version_of(newest.ledger) if newest else NO_LEDGER
     others = [seen for seen in facts.sightings if seen.node != node]
-    other = max(others, key=lambda seen: seen.sequence, default=None)
-    mine = max((seen.sequence for seen in facts.sightings if seen.node == node), default=0)
-    told = other.sequence if other else 0
+    other = max(others, key=lambda seen: seen.ledger, default=None)
+    mine = max((seen.ledger for seen in facts.sightings if seen.node == node), default=NO_LEDGER)
+    told = other.ledger if other else NO_LEDGER
     if stored >= max(own, told, mine):
         return None
-    older = f"The ledger in etcd has sequence {stored}, older than what was seen: etcd was restored from an old copy"
+    older = _older(stored, max(own, told, mine))
     if newest is not None and own >= max(told, mine):
-        return WriteBack(newest, f"{older}. The newest ledger, {own}, is being written back.")
+        return WriteBack(newest, f"{older}. The newest ledger, {own.sequence}, is being written back.")
     if other is not None and told > max(stored, own) and told >= mine:
         return StandAside(
-            f"{older}. Node {other.name} has seen {told}: its coordinator is to write that back. If it cannot, restore "
-            "a backup with `twinkey site restore`, or see docs/recovery.md.",
+            f"{older}. Node {other.name} has seen {told.sequence}: its coordinator is to write that back. If it "
+            "cannot, restore a backup with `twinkey site restore`, or see docs/recovery.md.",
         )
     return Refuse(
-        f"{older}. This node's agent has seen {mine} and its coordinator's disk does not have it: start the other "
-        "node's coordinator, restore a backup with `twinkey site restore`, or see docs/recovery.md."
+        f"{older}. This node's agent has seen {mine.sequence} and its coordinator's disk does not have it: start the "
+        "other node's coordinator, restore a backup with `twinkey site restore`, or see docs/recovery.md."
     )
+
+
+def _older(stored: LedgerVersion, seen: LedgerVersion) -> str:
+    """Say in what the stored ledger is behind."""
+    why = f"The ledger in etcd has sequence {stored.sequence}, older than what was seen"
+    if stored.sequence == seen.sequence:  # it was put back, and somebody who knew nothing newer went on from there
+        why = (
+            f"The ledger in etcd is another one of sequence {stored.sequence} than was seen, and counts less than that"
+        )
+    return f"{why}: etcd was restored from an old copy"
 
 
 def notices_of(ledger: Ledger, now: Time) -> tuple[Notice, ...]:
@@ -92,9 +106,10 @@ def notices_of(ledger: Ledger, now: Time) -> tuple[Notice, ...]:
 
 def write_back(snapshot: Snapshot, facts: Facts, view: View, office: Office, now: Time) -> Plan:
     """Return the plan that puts this node's newest ledger in the place of the stored one."""
-    keys = office.keys
+    keys, stored = office.keys, facts.ledger or Ledger()
+    before = stored.restored if stored.sequence else snapshot.ledger.restored
     return Plan(
-        writes=tuple(writes_of(snapshot, facts, office, now)),
+        writes=tuple(writes_of(snapshot, facts, office, before, _lost(snapshot.ledger, stored, now))),
         conditions=as_read(view, keys.site, keys.ledger, keys.usage, keys.clock),
         changes=(Change("store", f"Ledger {snapshot.ledger.sequence} was written back to an older store."),),
         again_at=now + CLOCK_EVERY,
@@ -102,17 +117,20 @@ def write_back(snapshot: Snapshot, facts: Facts, view: View, office: Office, now
 
 
 def writes_of(
-    snapshot: Snapshot, facts: Facts, office: Office, now: Time, cause: Cause = _SYSTEM, *, whole: bool = False
+    snapshot: Snapshot,
+    facts: Facts,
+    office: Office,
+    before: tuple[Restored, ...],
+    lost: Restored,
+    cause: Cause = _SYSTEM,
 ) -> list[Write]:
     """Return the writes that put a snapshot in the place of what is stored, and record it.
 
-    `whole`: all records of the snapshot are in the store too; else its history is that of the store, as far as it goes.
+    `lost`: which records of its history are not there; `before`: what was lost of that earlier.
     """
     stored, newest = facts.ledger or Ledger(), snapshot.ledger
     site = _site(snapshot.site, facts.site)
-    lost = _lost(newest, newest if whole else stored, now)
     record, head = append(ChainHead(lost.end, lost.after), content_of_restore(site, newest, lost, cause))
-    before = newest.restored if whole or not stored.sequence else stored.restored
     ledger = replace(
         newest,
         sequence=max(newest.sequence, stored.sequence) + 1,
@@ -121,7 +139,7 @@ def writes_of(
         record_hash=head.hash,
         usage=None,
     )
-    writes: list[Write] = [Put(office.keys.ledger, encode_value(ledger)), _clock(snapshot, facts, office, now)]
+    writes: list[Write] = [Put(office.keys.ledger, encode_value(ledger)), _clock(snapshot, facts, office, lost.at)]
     if site != facts.site:
         writes.append(Put(office.keys.site, encode_value(site)))
     usage = _newer(snapshot.usage, stored.usage)

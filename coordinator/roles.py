@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Literal
 
 from coordinator.notices import Notice
-from licensing.model import Alert, Value
+from licensing.status import Alert
+from licensing.value import Value
 
 VipState = Literal["held", "nobody", "conflict"]
 

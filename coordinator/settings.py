@@ -37,7 +37,13 @@ class CoordinatorSettings(Settings, frozen=True):
     keyring: Annotated[
         Path, Meta(description="The pinned public keys of the vendor, written by `twinkey issuer keygen`.")
     ]
-    tokens: Annotated[Path, Meta(description="JSON file with the bearer tokens that may call the API, as hashes.")]
+    tokens: Annotated[
+        Path,
+        Meta(
+            description="JSON file with the bearer tokens that may call the API, as hashes; the same on every node. "
+            "Only the daemon may read it: the hashes sign the sessions of the web page."
+        ),
+    ]
     node: Annotated[
         str | None,
         Meta(description="This node's `managementNodeUuid`; derived from the machine and kept when left out."),
@@ -65,6 +71,14 @@ class CoordinatorSettings(Settings, frozen=True):
     changes_per_minute: Annotated[
         int, Meta(description="How many changes one token may ask for in a minute.", ge=1, le=100_000)
     ] = 120
+    session_lifetime: Annotated[
+        float,
+        Meta(
+            description="Seconds for which somebody who signs in on the page with a token stays signed in.",
+            ge=60,
+            le=2_592_000,
+        ),
+    ] = 28800.0
     node_hold: Annotated[
         float,
         Meta(
@@ -122,7 +136,7 @@ class CoordinatorSettings(Settings, frozen=True):
     @property
     def rules(self) -> Rules:
         """What the guard of the API goes by."""
-        return Rules(self.host_names, self.changes_per_minute)
+        return Rules(self.host_names, self.changes_per_minute, dt.timedelta(seconds=self.session_lifetime))
 
     @property
     def socket_path(self) -> Path | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from typing import Annotated
 
 import msgspec
 from aiohttp import web
 
 from cluster.identity import BadIdentity, parse_uuid
-from cluster.record_batches import read_records, take_back, write_behind
+from cluster.record_batches import clear_staging, read_records, stage
 from cluster.store import Absent, Condition, ModifiedAt, Refused, StoreError
 from coordinator.answers import bad_body, store_away
 from coordinator.backup import Backup, BadBackup, SealedBackup, seal, unseal
@@ -20,16 +21,15 @@ from coordinator.desk import Receipt
 from coordinator.errors import ApiError, not_ready
 from coordinator.ordering import CHANGED, answer_of, give, json_answer
 from coordinator.orders import AddNode, Restore
-from coordinator.restoring import refusal_of
+from coordinator.restoring import BUSY, on_its_way, refusal_of
 from coordinator.snapshot import snapshot_of
 from licensing.install import NotInstalled
-from licensing.model import Ledger
+from licensing.ledger import Ledger, Staged
+from licensing.records import GENESIS, Record
 
 FILE_NAME = "twinkey-backup.json"
 LARGEST = 32 * 1024 * 1024
 """Bytes of a backup: some ten thousand records."""
-MOST_SWAPPED = 20
-"""Records that can change places within one transaction."""
 
 
 class AddNodeOptions(msgspec.Struct, rename="camel"):
@@ -60,6 +60,8 @@ async def get_backup(request: web.Request) -> web.Response:
     snapshot = snapshot_of(facts)
     if snapshot is None or not outlook.mirror.connected:
         raise not_ready()
+    if on_its_way(snapshot.ledger) is not None:
+        raise _refused(BUSY)
     try:
         records = await read_records(services.store, services.keys, snapshot.ledger.record_count)
     except StoreError as error:
@@ -87,10 +89,10 @@ async def act(request: web.Request) -> web.Response:
 
 
 async def _restored(request: web.Request, services: Services, backup: Backup) -> Receipt:
-    """Put the backup's history behind the end of the present one, and have the leader switch to it.
+    """Stage the backup's history in the store, and have the leader switch to it.
 
     Raises:
-        ApiError: it was refused, or could not be done; what was written of it is taken back.
+        ApiError: it was refused, or could not be done.
     """
     facts = services.outlook.look()
     if facts.blocking:
@@ -98,19 +100,16 @@ async def _restored(request: web.Request, services: Services, backup: Backup) ->
     refusal = refusal_of(backup.snapshot, facts, None)
     if refusal is not None:
         raise _refused(refusal)
-    ledger = facts.ledger or Ledger()
+    ledger, still, area = facts.ledger or Ledger(), _as_it_is(services), secrets.token_hex(8)
     try:
-        errand = await _errand(services, backup, ledger)
-        behind = tuple(record for record in backup.records if record.number >= ledger.record_count)
-        done = False
-        try:
-            await write_behind(services.store, services.keys, _as_it_is(services), behind)
-            receipt = await give(request, errand)
-            done = receipt.outcome is None or not receipt.outcome.refused
-        finally:
-            if not done:
-                with contextlib.suppress(StoreError):
-                    await take_back(services.store, services.keys, behind)
+        present = await read_records(services.store, services.keys, ledger.record_count)
+        staged = Staged(area, _first_other(backup, present))
+        records = tuple(record for record in backup.records if record.number >= staged.first)
+        await stage(services.store, services.keys, area, still, records)
+        receipt = await give(request, Restore(backup.snapshot, ledger.sequence, staged, _before(backup, staged.first)))
+        if receipt.outcome is not None and receipt.outcome.refused:  # else it is in use, or may be yet
+            with contextlib.suppress(StoreError):
+                await clear_staging(services.store, services.keys, area)
     except Refused as refused:
         raise _refused(_CHANGED) from refused
     except StoreError as error:
@@ -118,26 +117,28 @@ async def _restored(request: web.Request, services: Services, backup: Backup) ->
     return receipt
 
 
-async def _errand(services: Services, backup: Backup, ledger: Ledger) -> Restore:
-    """Return the order to the leader, with the first records where the site's are not those of the backup."""
-    present = await read_records(services.store, services.keys, ledger.record_count)
-    kept = {record.number: record for record in backup.records}
-    replaced = tuple(record for record in present if kept.get(record.number) != record)
-    numbers = {record.number for record in present} - {record.number for record in replaced}
-    records = tuple(r for r in backup.records if r.number < ledger.record_count and r.number not in numbers)
-    if max(len(records), len(replaced)) > MOST_SWAPPED:
-        raise _refused(_OTHER_HISTORY)
-    return Restore(backup.snapshot, ledger.sequence, records, replaced)
+def _first_other(backup: Backup, present: tuple[Record, ...]) -> int:
+    """Return the number from which on the backup's history is another one, after a record whose hash is known."""
+    stored, kept = ({record.number: record for record in records} for records in (present, backup.records))
+    numbers = (number for number in sorted(stored.keys() | kept.keys()) if stored.get(number) != kept.get(number))
+    first = next(numbers, backup.snapshot.ledger.record_count)
+    while first and first not in kept and first - 1 not in kept:
+        first -= 1
+    return first
+
+
+def _before(backup: Backup, first: int) -> str:
+    """Return the hash of the record before the one of this number."""
+    for record in backup.records:
+        if record.number == first - 1:
+            return record.hash
+        if record.number == first:
+            return record.previous_hash
+    return GENESIS
 
 
 _CHANGED = NotInstalled(
     "changed-meanwhile", 409, "The site changed while the backup was being restored.", "Restore it again."
-)
-_OTHER_HISTORY = NotInstalled(
-    "other-history",
-    409,
-    f"More than {MOST_SWAPPED} records were written that the backup does not have.",
-    "Restore it into an empty etcd, whose coordinators have empty state folders.",
 )
 
 
@@ -168,7 +169,7 @@ CALLS = (
         "admin",
         "Download a backup of the whole site: identity, ledger, usage, clock and history.",
         {200: as_json(SealedBackup)},
-        refuses=(503,),
+        refuses=(409, 503),
     ),
     Call(
         "PUT",

@@ -21,15 +21,23 @@ from cluster.store import Entry, View
 from cluster.values import BadValue, encode_value
 from cluster.whole_file import write_whole
 from coordinator.facts import FactReader, Facts
+from coordinator.notices import Notice
 from coordinator.published import Snapshot
 from licensing import canonical
 from licensing.keyring import Keyring
+from licensing.ledger import Ledger
+from licensing.ledger_version import version_of
+from licensing.status import Alert
 
 log = logging.getLogger(__name__)
 
 FILE = "snapshot"
 LARGEST = 8 * 1024 * 1024
 """Bytes; its parts are at most 1 MiB each."""
+PARTED = (
+    "etcd was restored from an old copy and has another ledger than this node had seen, of the same sequence: that of "
+    "etcd counts. Check that no licence is missing, and that nobody restores etcd by itself."
+)
 _HEAD = b"twinkey snapshot 1 sha256 "
 
 
@@ -107,7 +115,7 @@ class Memory:
     """This node's memory of its site; `run` keeps the disk up to date.
 
     `newest`: what was seen, None for nothing. `kept`: what the disk held at the start, as facts. A ledger never gives
-    way to an older one.
+    way to one that counts less. `notices`: that it gave way to another one of the same sequence, until a restart.
     """
 
     def __init__(self, keys: Keys, keyring: Keyring, state_dir: Path) -> None:
@@ -118,6 +126,7 @@ class Memory:
         self._complained = False
         self.kept: Facts | None = None
         self.newest: Snapshot | None = None
+        self.notices: tuple[Notice, ...] = ()
         self._load()
 
     @property
@@ -128,12 +137,23 @@ class Memory:
     def take(self, facts: Facts) -> None:
         """Remember these facts, unless they are older than what is remembered, or cannot be used."""
         seen = snapshot_of(facts)
-        if seen is None or seen.ledger.sequence < self.sequence:
+        if seen is None or self._counts_less(seen.ledger):
             return
         seen = _completed(seen, self.newest)
         if seen != self.newest:
             self.newest = seen
             self._pulse.beat()
+
+    def _counts_less(self, ledger: Ledger) -> bool:
+        """Whether a ledger may not take the place of the one that is remembered; note where it parts from that."""
+        known = self.newest.ledger if self.newest else Ledger()
+        if ledger.sequence != known.sequence or ledger == known:
+            return ledger.sequence < known.sequence
+        if version_of(ledger) < version_of(known):
+            return True
+        self.notices = (Notice(Alert.STORE_RESTORED, PARTED),)
+        log.warning("ledger gave way to another of the same sequence", extra={"sequence": ledger.sequence})
+        return False
 
     async def run(self) -> None:
         """Write what is remembered to the disk after each change, until cancelled; a burst of changes is one write."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 
 from aiohttp import web
 
 from coordinator.answers import shown
 from coordinator.board import Answer
-from coordinator.calls import SERVICES, Call, Parameter
+from coordinator.calls import ADMITTED, SERVICES, Call, Parameter
 from coordinator.status_api import CLOSING
 
 HEARTBEAT = 15.0
@@ -22,7 +23,8 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     """Tell the answer at once and then every other one, as `GET /v1/status` gives it, until this node stops.
 
     An event's id is the answer's index. Who comes back with it as `Last-Event-ID` is not told the same answer again. A
-    stale answer has an empty id, since an index does not tell stale from fresh: who comes back is told at once.
+    stale answer has an empty id, since an index does not tell stale from fresh: who comes back is told at once. With a
+    session it ends when that does.
     """
     board, closing = request.app[SERVICES].board, request.app[CLOSING]
     first = shown(request)
@@ -31,7 +33,7 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     response.content_type = "text/event-stream"
     with contextlib.suppress(ConnectionError):  # whoever listened has gone
         await response.prepare(request)
-        while not closing.is_set():
+        while not closing.is_set() and _session_left(request) > 0:
             seen, answer = board.version, shown(request)
             if answer.body != last:
                 last = answer.body
@@ -41,10 +43,18 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+def _session_left(request: web.Request) -> float:
+    """Return for how many seconds the caller may listen."""
+    expires = request[ADMITTED].expires
+    if expires is None:
+        return math.inf
+    return (expires - request.app[SERVICES].outlook.clock.now()).total_seconds()
+
+
 async def _silence(request: web.Request, seen: int) -> bool:
     """Wait for another answer than version `seen`; return whether none came for the length of a heartbeat."""
     try:
-        async with asyncio.timeout(request.app.get(PULSE, HEARTBEAT)):
+        async with asyncio.timeout(min(request.app.get(PULSE, HEARTBEAT), _session_left(request))):
             await request.app[SERVICES].board.changed(seen)
     except TimeoutError:
         return True

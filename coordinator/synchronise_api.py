@@ -14,7 +14,7 @@ from coordinator.facts import Facts
 from coordinator.ordering import CHANGED, ordered
 from coordinator.orders import Synchronise
 from coordinator.rereading import reread
-from licensing.model import Visibility
+from licensing.seen import Visibility
 
 LARGEST = 16 * 1024
 

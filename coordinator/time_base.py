@@ -14,7 +14,7 @@ from pathlib import Path
 from cluster.values import BadValue, decode_value, encode_value
 from cluster.whole_file import write_whole
 from coordinator.clock import EffectiveClock
-from licensing.model import Time, Value
+from licensing.value import Time, Value
 
 log = logging.getLogger(__name__)
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from coordinator.errors import ApiError
-from licensing.model import Name, Value
-
-CONSOLE = "console"
-"""The name of whoever calls on the root-only socket."""
+from licensing.value import Name, Time, Value
 
 Scope = Literal["read", "usage", "admin"]
+Need = Scope | Literal["any"]
+"""What a call needs of whoever makes it: a scope, or any token that is known."""
 
 
 class Token(Value, frozen=True):
@@ -31,6 +30,19 @@ class TokenFile(Value, frozen=True):
     """The tokens file; several tokens may be valid at once, so that they can be changed one after the other."""
 
     tokens: tuple[Token, ...]
+
+
+class Caller(Value, frozen=True):
+    """Who makes a call: named like the token, and what it allows. `expires`: when a session ends; None for a token."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    expires: Time | None = None
+
+
+CONSOLE = "console"
+"""The name of whoever calls on the root-only socket."""
+ON_CONSOLE = Caller(CONSOLE, get_args(Scope))
 
 
 class BadTokens(ValueError):  # noqa: N818 - it says what the file is
@@ -54,37 +66,49 @@ def read_tokens(path: Path) -> TokenFile:
     return known
 
 
-def authorise(header: str | None, scope: Scope, known: TokenFile) -> Token:
-    """Return the token that an Authorization header carries.
+def token_of(text: str, known: TokenFile) -> Token | None:
+    """Return the token with this text; None where it is not known."""
+    given = hashlib.sha256(text.strip().encode("utf-8", "surrogateescape")).hexdigest()
+    # every known token is compared, so that the time taken says nothing about which one it was
+    matches = [token for token in known.tokens if hmac.compare_digest(token.sha256, given)]
+    return matches[0] if matches else None
+
+
+def bearer(header: str | None, known: TokenFile) -> Caller:
+    """Return whose token an Authorization header carries.
 
     `Bearer` and the platform's own `OAuth` scheme mean the same.
 
     Raises:
-        ApiError: 401 without a known token, 403 when it lacks the scope.
+        ApiError: 401 without a known token.
     """
     scheme, _, text = (header or "").strip().partition(" ")
     if scheme.lower() not in ("bearer", "oauth") or not text.strip():
-        raise _unauthorised("The call carries no token.")
-    given = hashlib.sha256(text.strip().encode("utf-8", "surrogateescape")).hexdigest()
-    # every known token is compared, so that the time taken says nothing about which one it was
-    matches = [token for token in known.tokens if hmac.compare_digest(token.sha256, given)]
-    if not matches:
-        raise _unauthorised("The token is not known.")
-    if scope not in matches[0].scopes:
+        raise unauthorised("The call carries no token.")
+    token = token_of(text, known)
+    if token is None:
+        raise unauthorised("The token is not known.")
+    return Caller(token.name, token.scopes)
+
+
+def check_scope(caller: Caller, need: Need) -> None:
+    """Refuse a caller whose token does not allow what a call needs.
+
+    Raises:
+        ApiError: 403.
+    """
+    if need != "any" and need not in caller.scopes:
         raise ApiError(
             403,
             "forbidden",
-            f"The token {matches[0].name} lacks the scope {scope}.",
+            f"The token {caller.name} lacks the scope {need}.",
             hint="Use a token with that scope.",
         )
-    return matches[0]
 
 
-def _unauthorised(description: str) -> ApiError:
-    return ApiError(
-        401,
-        "unauthorised",
-        description,
-        hint="Send `Authorization: Bearer <token>` with a token that the site's operator gave you.",
-        headers={"WWW-Authenticate": "Bearer"},
-    )
+def unauthorised(
+    description: str,
+    hint: str = "Send `Authorization: Bearer <token>` with a token that the site's operator gave you.",
+) -> ApiError:
+    """A call without a token that is known. The challenge is one at which no browser asks for a password."""
+    return ApiError(401, "unauthorised", description, hint=hint, headers={"WWW-Authenticate": "Bearer"})

@@ -27,8 +27,9 @@ from licensing.archive import UploadRefused, read_upload
 from licensing.decide import decide
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.keyring import Keyring
-from licensing.model import LicenceStatus, Name, Value
+from licensing.status import LicenceStatus
 from licensing.unpacking import MAX_BYTES
+from licensing.value import Name, Value
 
 LARGEST = MAX_BYTES * 3 // 2 + 16 * 1024
 """Bytes of a body: base64 takes a third more, and a form or JSON around it a little."""

@@ -12,8 +12,9 @@ from cluster.store import StoreError
 from coordinator.answers import state, store_away
 from coordinator.calls import SERVICES, Call, Services, as_json
 from coordinator.errors import not_ready
-from licensing.model import Restored, Time, Value
+from licensing.ledger import Restored
 from licensing.records import ChainHead
+from licensing.value import Time, Value
 
 
 class MissingRecords(Value, frozen=True):

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import msgspec
 
 from licensing.inforce import USB_KEY, InForce
-from licensing.model import Alert, Banner, KeyState, Time
+from licensing.ledger import KeyState
 from licensing.policy import BUFFER_ENDING_WITHIN, EXPIRING_WITHIN, SERVICE_EXPIRING_WITHIN, Policy
+from licensing.status import Alert, Banner
+from licensing.value import Time
 
 
 class Situation(msgspec.Struct, frozen=True):

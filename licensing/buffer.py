@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from licensing.model import KeyHistory, Time
+from licensing.ledger import KeyHistory
 from licensing.policy import FIRST_BUFFER, LATER_BUFFER, REMOVAL_INTERVAL
+from licensing.value import Time
 
 
 class Grant(NamedTuple):

@@ -15,10 +15,13 @@ from msgspec.structs import replace
 from licensing import buffer, horizon, inuse
 from licensing.describe import describe, node_statuses
 from licensing.keystate import key_state
-from licensing.model import KeyHistory, Ledger, NodeView, Site, Status, Time
+from licensing.ledger import KeyHistory, Ledger, Site
 from licensing.pending import ripen
 from licensing.policy import Policy
 from licensing.presence import Presence, observe
+from licensing.seen import NodeView
+from licensing.status import Status
+from licensing.value import Time
 
 
 class Change(msgspec.Struct, frozen=True):

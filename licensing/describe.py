@@ -13,27 +13,12 @@ from licensing import quota as quotas
 from licensing.alerts import Situation, alerts_of, banner_of, because
 from licensing.genuine import device_key_of
 from licensing.inforce import InForce, in_force
-from licensing.model import (
-    Alert,
-    Assurance,
-    BufferStatus,
-    InsertedKey,
-    KeyStatus,
-    Ledger,
-    LicenceStatus,
-    NodeStatus,
-    NodeView,
-    Reading,
-    Site,
-    Status,
-    Time,
-    Usage,
-    UsageStatus,
-    Validity,
-    Visibility,
-)
+from licensing.ledger import Ledger, Site, Usage
 from licensing.policy import USAGE_FRESH_FOR, Policy
 from licensing.presence import Presence
+from licensing.seen import Assurance, InsertedKey, NodeView, Reading, Visibility
+from licensing.status import Alert, BufferStatus, KeyStatus, LicenceStatus, NodeStatus, Status, UsageStatus, Validity
+from licensing.value import Time
 
 
 def describe(

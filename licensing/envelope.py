@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from licensing import canonical
 from licensing.keyring import PURPOSE_LICENCE, Keyring, VendorKey
-from licensing.model import BuiltIn, Edition, Licence, Quota, SignedLicence
+from licensing.licence import BuiltIn, Edition, Licence, Quota, SignedLicence
 
 MAX_BYTES = 64 * 1024
 PRODUCT = "twinkey"

@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.keyring import Keyring
-from licensing.model import Assurance, Challenge, KeyBinding, Reading, SignedLicence, Value
+from licensing.licence import KeyBinding, SignedLicence
+from licensing.seen import Assurance, Challenge, Reading
+from licensing.value import Value
 
 NONCE_BYTES = 32
 

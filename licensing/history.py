@@ -14,9 +14,12 @@ from msgspec.structs import replace
 from licensing import buffer
 from licensing.inforce import in_force, trial_of
 from licensing.inuse import history_of, still_usable, valid
-from licensing.model import KeyHistory, Ledger, Licence, Restored, SignedLicence, Site, Time, Validity
+from licensing.ledger import KeyHistory, Ledger, Restored, Site
+from licensing.licence import Licence, SignedLicence
 from licensing.pending import replaces
 from licensing.records import Action, Content, Event, content_of
+from licensing.status import Validity
+from licensing.value import Time
 
 SYSTEM = "system"
 """Who, where nobody asked for it."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from licensing import buffer
 from licensing.inforce import trial_of
-from licensing.model import KeyHistory, Ledger, Licence, Reading, Site, Time
+from licensing.ledger import KeyHistory, Ledger, Site
+from licensing.licence import Licence
 from licensing.policy import (
     BUFFER_ENDING_WITHIN,
     EXPIRING_WITHIN,
@@ -16,6 +17,8 @@ from licensing.policy import (
     Policy,
 )
 from licensing.presence import Presence
+from licensing.seen import Reading
+from licensing.value import Time
 
 
 def next_change(site: Site, ledger: Ledger, presence: Presence, now: Time, policy: Policy) -> Time | None:

@@ -11,9 +11,11 @@ import msgspec
 
 from licensing import buffer
 from licensing.inuse import history_of, still_usable, valid
-from licensing.model import BuiltIn, Edition, Ledger, Licence, Quota, Site, Time
+from licensing.ledger import Ledger, Site
+from licensing.licence import BuiltIn, Edition, Licence, Quota
 from licensing.pending import ripen
 from licensing.policy import TRIAL_TERM
+from licensing.value import Time
 
 USB_KEY, REQUEST_KEY, BUILT_IN = "usb-key", "request-key", "built-in"
 

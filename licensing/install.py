@@ -12,21 +12,11 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import replace
 
-from licensing.model import (
-    BuiltIn,
-    KeyBinding,
-    KeyHistory,
-    Ledger,
-    Licence,
-    Lineage,
-    SignedLicence,
-    Site,
-    SiteBinding,
-    Spent,
-    Time,
-)
+from licensing.ledger import KeyHistory, Ledger, Lineage, Site, Spent
+from licensing.licence import BuiltIn, KeyBinding, Licence, SignedLicence, SiteBinding
 from licensing.pending import for_key, newest_of, standing, supersedes
 from licensing.presence import Presence
+from licensing.value import Time
 
 
 class Installed(msgspec.Struct, frozen=True):

@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from licensing import buffer
-from licensing.model import InsertedKey, KeyHistory, KeyState, Ledger, Licence, SignedLicence, Time
+from licensing.ledger import KeyHistory, KeyState, Ledger
+from licensing.licence import Licence, SignedLicence
 from licensing.pending import for_key, newest_of, supersedes
 from licensing.policy import Policy
 from licensing.presence import Presence
+from licensing.seen import InsertedKey
+from licensing.value import Time
 
 SERVING_STATES = (KeyState.READY, KeyState.ABNORMAL)
 

@@ -9,22 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from licensing.inforce import BUILT_IN, USB_KEY, trial_of
-from licensing.model import (
-    Assurance,
-    Edition,
-    Ledger,
-    Licence,
-    LicenceStatus,
-    Quota,
-    SignedLicence,
-    Site,
-    Status,
-    Time,
-    UsageStatus,
-    Validity,
-    Value,
-)
+from licensing.ledger import Ledger, Site
+from licensing.licence import Edition, Licence, Quota, SignedLicence
+from licensing.seen import Assurance
+from licensing.status import LicenceStatus, Status, UsageStatus, Validity
 from licensing.usage import available
+from licensing.value import Time, Value
 
 
 class Inventory(Value, frozen=True):

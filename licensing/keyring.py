@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from licensing.model import Name, Time, Value
+from licensing.value import Name, Time, Value
 
 PUBLIC_KEY_BYTES = 32
 PURPOSE_LICENCE = "licence"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from licensing.model import KeyState, Reading
+from licensing.ledger import KeyState
 from licensing.presence import Presence
+from licensing.seen import Reading
 
 
 class Verdict(NamedTuple):

@@ -13,9 +13,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from licensing.model import Quota, Status, Usage, Validity, Value
+from licensing.ledger import Usage
+from licensing.licence import Quota
 from licensing.policy import Policy
 from licensing.quota import UNITS, over_quota
+from licensing.status import Status, Validity
+from licensing.value import Value
 
 # --- the table -----------------------------------------------------------------------------------------------------
 

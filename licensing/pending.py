@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from licensing.model import KeyHistory, Ledger, Licence, SignedLicence, Time
+from licensing.ledger import KeyHistory, Ledger
+from licensing.licence import Licence, SignedLicence
+from licensing.value import Time
 
 
 def supersedes(new: Licence, old: Licence) -> bool:

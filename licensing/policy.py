@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from licensing.model import Value
+from licensing.value import Value
 
 DAY = dt.timedelta(days=1)
 TICK = dt.timedelta(milliseconds=1)

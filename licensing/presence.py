@@ -12,8 +12,10 @@ from datetime import timedelta
 import msgspec
 from msgspec.structs import replace
 
-from licensing.model import InsertedKey, Ledger, NodeView, Reading, Time, Visibility
+from licensing.ledger import Ledger
 from licensing.policy import Policy
+from licensing.seen import InsertedKey, NodeView, Reading, Visibility
+from licensing.value import Time
 
 
 class Presence(msgspec.Struct, frozen=True):

@@ -17,23 +17,11 @@ from licensing import buffer
 from licensing.decide import Change, Decision, decide
 from licensing.describe import describe
 from licensing.inuse import SERVING_STATES, history_of
-from licensing.model import (
-    Alert,
-    BufferStatus,
-    KeyHistory,
-    KeyState,
-    Ledger,
-    LicenceStatus,
-    NodeView,
-    Reading,
-    Site,
-    Status,
-    Time,
-    Validity,
-    Value,
-    Visibility,
-)
+from licensing.ledger import KeyHistory, KeyState, Ledger, Site
 from licensing.policy import Policy
+from licensing.seen import NodeView, Reading, Visibility
+from licensing.status import Alert, BufferStatus, LicenceStatus, Status, Validity
+from licensing.value import Time, Value
 
 
 class RemovalPreview(Value, frozen=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from licensing.model import Quota, Usage
+from licensing.ledger import Usage
+from licensing.licence import Quota
 
 UNITS = {"hosts": "hosts", "cpu_sockets": "CPU sockets", "cpu_cores": "CPU cores"}
 """The units by which a licence may be limited, with their names for people."""

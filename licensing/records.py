@@ -16,19 +16,10 @@ from msgspec import Meta
 from msgspec.structs import asdict, replace
 
 from licensing import canonical
-from licensing.model import (
-    BuiltIn,
-    Count,
-    KeyBinding,
-    Licence,
-    Name,
-    Quota,
-    Restored,
-    SiteBinding,
-    Time,
-    Validity,
-    Value,
-)
+from licensing.ledger import Restored
+from licensing.licence import BuiltIn, KeyBinding, Licence, Quota, SiteBinding
+from licensing.status import Validity
+from licensing.value import Count, Name, Time, Value
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -222,7 +213,9 @@ def verify(records: Iterable[Record], head: ChainHead, losses: tuple[Restored, .
 
 
 def step(walk: Walk, record: Record) -> Walk | Altered:
-    """Take the next record into a verification."""
+    """Take the next record into a verification; one whose place another record is about to take does not count."""
+    if any(loss.staged is not None and loss.staged.first <= record.number < loss.end for loss in walk.losses):
+        return walk
     reached = past_losses(walk, record.number)
     return reached if isinstance(reached, Altered) else _step(reached, record)
 

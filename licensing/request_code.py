@@ -24,7 +24,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from licensing import canonical
-from licensing.model import Count, SiteBinding, Value
+from licensing.licence import SiteBinding
+from licensing.value import Count, Value
 
 VERSION = "1"
 

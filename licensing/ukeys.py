@@ -5,7 +5,10 @@ A pure translation of a status. The state of the USB key is one for the whole si
 
 from __future__ import annotations
 
-from licensing.model import Assurance, KeyState, Ledger, Reading, Status, Value
+from licensing.ledger import KeyState, Ledger
+from licensing.seen import Assurance, Reading
+from licensing.status import Status
+from licensing.value import Value
 
 
 class UKey(Value, frozen=True):

@@ -10,9 +10,12 @@ from enum import Enum
 import msgspec
 from msgspec.structs import replace
 
-from licensing.model import Count, Edition, Quota, Status, Time, Usage, UsageStatus, Validity, Value
+from licensing.ledger import Usage
+from licensing.licence import Edition, Quota
 from licensing.operations import permitted
 from licensing.quota import UNITS
+from licensing.status import Status, UsageStatus, Validity
+from licensing.value import Count, Time, Value
 
 # --- reports -------------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from licensing.model import Quota, Validity
+from licensing.licence import Quota
 from licensing.records import Action, ChainHead, Content, ManagementType, Record, Unit, append
+from licensing.status import Validity
 
 BEGINNING = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

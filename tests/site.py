@@ -30,7 +30,7 @@ from cluster.store import Entry, Put, Store
 from console.demo_site import SITE_ID, Node, lay_out
 from licensing.envelope import PRODUCT, seal
 from licensing.keyring import key_id
-from licensing.model import Edition, KeyBinding, Licence, Quota
+from licensing.licence import Edition, KeyBinding, Licence, Quota
 from tests.etcd_server import EtcdServer, free_ports
 from tests.waiting import eventually_sync
 from usbwatch import simulated

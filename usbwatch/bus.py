@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol
 
-from licensing.model import Assurance, Challenge, Name, Reading, Time, Value
+from licensing.seen import Assurance, Challenge, Reading
+from licensing.value import Name, Time, Value
 
 
 class Seen(Value, frozen=True, omit_defaults=True):

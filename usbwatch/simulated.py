@@ -13,7 +13,7 @@ from asyncinotify import Inotify, Mask
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licensing.genuine import nonce_of, proof_message
-from licensing.model import Challenge, Reading
+from licensing.seen import Challenge, Reading
 from usbwatch.bus import Challenger, Judge, KeySet, Seen, judged, key_set
 from usbwatch.latest import Latest
 from usbwatch.simulated_key import (

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from licensing import canonical
-from licensing.model import Name, Value
+from licensing.value import Name, Value
 
 SUFFIX = ".ukey"
 _LONGEST_STEM = 200

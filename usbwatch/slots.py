@@ -12,7 +12,7 @@ import datetime as dt
 from msgspec import Struct
 from msgspec.structs import replace
 
-from licensing.model import Challenge, Reading
+from licensing.seen import Challenge, Reading
 from usbwatch.bus import Judge, Seen, judged
 from usbwatch.device import Device
 from usbwatch.messages import Contents, Failed, Outcome

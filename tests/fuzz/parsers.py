@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["licensing", "cluster.values", "usbwatc
     from licensing.archive import UploadRefused, pack, read_upload
     from licensing.envelope import LicenceRefused, open_licence, seal_payload
     from licensing.keyring import KeyringInvalid, parse_keyring, render_keyring
-    from licensing.model import Ledger
+    from licensing.ledger import Ledger
     from licensing.request_code import BadRequestCode, RequestCode, parse, render
     from tests.unit.licensing.archives import ONE, TWO
     from tests.unit.licensing.signing import KEYRING, KID, VENDOR

@@ -18,7 +18,7 @@ from cluster.etcd import EtcdStore
 from cluster.store import Put
 from cluster.values import decode_value
 from coordinator.snapshot import FILE, from_bytes
-from licensing.model import Ledger
+from licensing.ledger import Ledger
 from tests.etcd_server import EtcdCluster
 from tests.integration.site.vendor import Vendor
 from tests.site import KEYS, TWINKEY, LiveSite, Status

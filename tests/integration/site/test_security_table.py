@@ -20,7 +20,7 @@ from licensing import canonical
 from licensing.archive import LicenceFile
 from licensing.envelope import seal_payload
 from licensing.keyring import Keyring, VendorKey, key_id, parse_keyring, render_keyring
-from licensing.model import KeyBinding
+from licensing.licence import KeyBinding
 from tests.integration.site.vendor import DAY, Vendor, refused, state_of
 from tests.site import Answer, LiveSite
 from tests.unit.licensing.archives import gzipped, member, tarred, zipped

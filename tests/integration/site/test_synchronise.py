@@ -12,7 +12,7 @@ from cluster.report import Report, Reread
 from cluster.values import decode_value, encode_value
 from licensing.envelope import open_licence
 from licensing.keyring import parse_keyring
-from licensing.model import Challenge
+from licensing.seen import Challenge
 from tests.integration.site.vendor import Vendor, refused
 from tests.site import KEYS, Answer, LiveSite
 from tests.waiting import eventually_sync

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from licensing.envelope import PRODUCT, seal
 from licensing.keyring import key_id
-from licensing.model import Edition, Licence, Quota, SiteBinding
+from licensing.licence import Edition, Licence, Quota, SiteBinding
 from licensing.request_code import binding_of, parse
 from tests.site import KEYS, Answer, LiveSite
 from tests.waiting import eventually_sync

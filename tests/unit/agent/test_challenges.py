@@ -14,7 +14,7 @@ from cluster.mirror import Mirror
 from cluster.store import Put
 from cluster.term import Term
 from cluster.timings import Timings
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.waiting import eventually
 from usbwatch.bus import Challenger, KeySet, Seen, challenger
 

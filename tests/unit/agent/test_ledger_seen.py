@@ -1,4 +1,4 @@
-"""The highest sequence of a ledger: it outlives restarts and an etcd that was restored from an old copy."""
+"""The newest ledger that was seen: it outlives restarts and an etcd that was restored from an old copy."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cluster.mirror import Mirror
 from cluster.store import Delete, Put
 from cluster.timings import Timings
 from cluster.values import decode_value, encode_value
+from licensing.ledger_version import NO_LEDGER, LedgerVersion
 from tests.waiting import eventually
 
 SITE = "site-1"
@@ -36,7 +37,7 @@ class Node:
 
     def publish(self, index: int, sequence: int) -> None:
         """Let a leader publish; members that this test has no use for are left out."""
-        value = b'{"data":{"epoch":5,"index":%d,"ledgerSequence":%d},"version":1}' % (index, sequence)
+        value = b'{"data":{"epoch":5,"index":%d,"ledger":{"sequence":%d}},"version":1}' % (index, sequence)
         self.cluster.apply([Put(KEY, value)])
 
     @asynccontextmanager
@@ -53,7 +54,7 @@ class Node:
     @property
     def kept(self) -> int:
         """What the disk holds."""
-        return decode_value(FILE, (self.folder / FILE).read_bytes(), Seen).sequence
+        return decode_value(FILE, (self.folder / FILE).read_bytes(), Seen).ledger.sequence
 
     def _went_back(self) -> None:
         self.went_back += 1
@@ -69,7 +70,7 @@ async def test_the_highest_sequence_is_kept(tmp_path: Path) -> None:
         await eventually(lambda: node.kept == 9)
         node.publish(3, 4)
         await eventually(lambda: node.mirror.view.entries[KEY].value.find(b":4}") > 0)
-    assert (node.seen.sequence, node.kept, Node(tmp_path).seen.sequence) == (9, 9, 9)
+    assert (node.seen.newest.sequence, node.kept, Node(tmp_path).seen.newest.sequence) == (9, 9, 9)
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["older", "emptied"])
@@ -78,7 +79,7 @@ async def test_what_goes_back_is_noticed(tmp_path: Path, gone: bool) -> None:  #
     node = Node(tmp_path)
     async with node.running():
         node.publish(8, 2)
-        await eventually(lambda: node.seen.sequence == 2)
+        await eventually(lambda: node.seen.newest.sequence == 2)
         node.publish(9, 2)
         await eventually(lambda: node.mirror.view.revision == node.cluster.revision)
         assert not node.went_back
@@ -89,11 +90,13 @@ async def test_what_goes_back_is_noticed(tmp_path: Path, gone: bool) -> None:  #
         await eventually(lambda: node.went_back == 1)
 
 
-@pytest.mark.parametrize("content", [b"?", encode_value(Seen("site-2", 5))], ids=["damaged", "of another site"])
+@pytest.mark.parametrize(
+    "content", [b"?", encode_value(Seen("site-2", LedgerVersion(5)))], ids=["damaged", "of another site"]
+)
 def test_a_file_that_says_nothing_of_this_site_counts_for_nothing(tmp_path: Path, content: bytes) -> None:
     """It is left alone and stops no agent."""
     (tmp_path / FILE).write_bytes(content)
-    assert Node(tmp_path).seen.sequence == 0
+    assert Node(tmp_path).seen.newest == NO_LEDGER
 
 
 async def test_a_disk_that_takes_nothing_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -103,7 +106,7 @@ async def test_a_disk_that_takes_nothing_is_told_once(tmp_path: Path, caplog: py
     with caplog.at_level(logging.ERROR):
         async with node.running():
             node.publish(1, 1)
-            await eventually(lambda: node.seen.sequence == 1)
+            await eventually(lambda: node.seen.newest.sequence == 1)
             node.publish(2, 2)
-            await eventually(lambda: node.seen.sequence == 2)
-    assert [record.message for record in caplog.records].count("ledger's sequence not kept") == 1
+            await eventually(lambda: node.seen.newest.sequence == 2)
+    assert [record.message for record in caplog.records].count("ledger's version not kept") == 1

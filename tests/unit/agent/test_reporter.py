@@ -19,7 +19,8 @@ from cluster.report import MOST_KEYS, Fingerprint, Report
 from cluster.store import Condition, Entry, Lease, PermissionRefused, Write
 from cluster.timings import Timings
 from cluster.values import decode_value
-from licensing.model import Reading
+from licensing.ledger_version import LedgerVersion
+from licensing.seen import Reading
 from tests.waiting import eventually
 from usbwatch.bus import KeySet, Seen, challenger
 
@@ -325,12 +326,12 @@ async def test_a_refused_permission_ends_the_reporter(cluster: MemoryCluster) ->
 async def test_the_report_says_which_ledger_was_seen(cluster: MemoryCluster) -> None:
     """A newer one alone is no reason to report; the next report says it, also one that the store has lost."""
     node, seen = Node(cluster), [3]
-    node.reporter = Reporter(node.store, KEYS, ME, node.sight, QUICK, lambda: NOON, lambda: seen[0])
+    node.reporter = Reporter(node.store, KEYS, ME, node.sight, QUICK, lambda: NOON, lambda: LedgerVersion(seen[0]))
     node.see(key("K1"))
     async with node.reporting():
-        await eventually(lambda: node.live.ledger_sequence == 3)
+        await eventually(lambda: node.live.ledger.sequence == 3)
         seen[0] = 8
         before = cluster.revision
         node.sight.report_again()
-        await eventually(lambda: node.live.ledger_sequence == 8)
+        await eventually(lambda: node.live.ledger.sequence == 8)
         assert cluster.revision == before + 1

@@ -15,7 +15,7 @@ from cluster.report import Reread
 from cluster.store import Put
 from cluster.timings import Timings
 from cluster.values import encode_value
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.waiting import eventually
 from usbwatch.bus import KeySet, Seen
 

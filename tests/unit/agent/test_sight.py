@@ -10,7 +10,7 @@ import pytest
 
 from agent import sight as sight_module
 from agent.sight import Facts, Sight
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.waiting import eventually
 from usbwatch.bus import Seen
 

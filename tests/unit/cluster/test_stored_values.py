@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.values import LARGEST, BadValue, decode_value, encode_value
-from licensing.model import Count, Name, Value
+from licensing.value import Count, Name, Value
 
 KEY = "/twinkey/s/thing"
 

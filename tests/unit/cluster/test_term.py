@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cluster.store import Entry
-from cluster.term import NOBODY, Term, read_ledger_sequence, read_term
+from cluster.term import NOBODY, Term, read_ledger_version, read_term
+from licensing.ledger_version import NO_LEDGER, LedgerVersion
 
 
 def stored(value: bytes) -> Entry:
@@ -35,16 +36,16 @@ def test_nothing_published_is_nobodys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "sequence"),
+    ("value", "version"),
     [
-        (b'{"data":{"epoch":7,"ledgerSequence":12},"version":2}', 12),
-        (b'{"data":{"epoch":7},"version":1}', 0),
-        (b'{"data":{"ledgerSequence":-1}}', 0),
-        (b"?", 0),
+        (b'{"data":{"epoch":7,"ledger":{"sequence":12,"recordCount":3}},"version":2}', LedgerVersion(12, 3)),
+        (b'{"data":{"epoch":7},"version":1}', NO_LEDGER),
+        (b'{"data":{"ledger":{"sequence":-1}}}', NO_LEDGER),
+        (b"?", NO_LEDGER),
     ],
     ids=["told", "left out", "negative", "bad"],
 )
-def test_an_answer_says_from_which_ledger_it_was_made(value: bytes, sequence: int) -> None:
+def test_an_answer_says_from_which_ledger_it_was_made(value: bytes, version: LedgerVersion) -> None:
     """An answer of an older version, a bad one and none at all say nothing of it."""
-    assert read_ledger_sequence(stored(value)) == sequence
-    assert read_ledger_sequence(None) == 0
+    assert read_ledger_version(stored(value)) == version
+    assert read_ledger_version(None) == NO_LEDGER

@@ -19,7 +19,7 @@ from console.demo_keys import VendorDesk
 from console.demo_orders import Cannot, Done, Order, Verb
 from console.demo_reports import Reports
 from console.demo_site import SITE_ID, Node, Site, lay_out
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.waiting import eventually
 from usbwatch.simulated import plugged
 

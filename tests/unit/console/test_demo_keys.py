@@ -13,7 +13,8 @@ from console.demo_keys import VendorDesk, keyring_of, pem_of
 from console.demo_orders import Cannot, checked_name
 from licensing.genuine import judge_key, nonce_of, proof_message
 from licensing.keyring import parse_keyring
-from licensing.model import Edition, Quota, Reading
+from licensing.licence import Edition, Quota
+from licensing.seen import Reading
 from usbwatch.bus import challenger
 
 NOW = dt.datetime(2026, 5, 1, 12, 30, 15, 250, tzinfo=dt.UTC)

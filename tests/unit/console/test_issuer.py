@@ -18,7 +18,7 @@ from console.issuer import issuer
 from licensing.archive import read_upload
 from licensing.envelope import open_licence, peek, seal_payload
 from licensing.keyring import Keyring, parse_keyring
-from licensing.model import Edition, KeyBinding, Quota, SiteBinding
+from licensing.licence import Edition, KeyBinding, Quota, SiteBinding
 from licensing.request_code import RequestCode, render
 
 TERMS = ("--name", "ACME", "--edition", "basic-paid", "--issued", "2026-01-01", "--expires", "2027-01-01")

@@ -12,8 +12,10 @@ import pytest
 from coordinator.published import Leader
 from coordinator.removal_api import RemovalAnswer
 from licensing.canonical import encode
-from licensing.model import BufferStatus, Edition, KeyState, LicenceStatus, Validity
+from licensing.ledger import KeyState
+from licensing.licence import Edition
 from licensing.preview import RemovalPreview
+from licensing.status import BufferStatus, LicenceStatus, Validity
 from tests.unit.console.recorded_site import Reply, recorded, recorded_site
 from tests.unit.licensing.signing import day
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from console.write_key import write_key
 from licensing.envelope import peek, seal
-from licensing.model import SiteBinding
+from licensing.licence import SiteBinding
 from tests.usbmodel.vendor import Vendor
 from usbwatch.simulated_key import SimulatedKey, parse_key_file, write_key_file
 

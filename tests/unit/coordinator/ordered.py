@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from coordinator.carrying_out import CarriedOut, Scene, carry_out
 from coordinator.orders import Errand, Install, Order, Origin, Outcome
-from licensing.model import InsertedKey, Ledger, NodeView, Site, Usage, Visibility
+from licensing.ledger import Ledger, Site, Usage
 from licensing.policy import Policy
+from licensing.seen import InsertedKey, NodeView, Visibility
 from tests.unit.coordinator.stored import NOW, A, B
 from tests.unit.licensing.asked import SITE, asked
 from tests.unit.licensing.signing import KEYRING
@@ -17,7 +18,7 @@ from tests.unit.licensing.signing import KEYRING
 FRESH = "fresh-1"
 
 
-def order(errand: Errand, node: str = B, *, console: bool = False, fresh: str = FRESH) -> Order:
+def order(errand: Errand, node: str = B, *, console: bool = False, fresh: str = FRESH) -> Order[Errand]:
     """Return an order of the administrator, given to node b."""
     return Order(Origin("admin", node, NOW, console), errand, fresh)
 

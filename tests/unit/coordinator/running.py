@@ -29,8 +29,9 @@ from coordinator.outlook import Outlook
 from coordinator.published import Clock, Leader, Published
 from coordinator.publisher import Publisher
 from coordinator.snapshot import Memory
-from licensing.model import KeyState, Time
+from licensing.ledger import KeyState
 from licensing.policy import Policy
+from licensing.value import Time
 from tests.unit.coordinator.stored import KEYS, NOW, POLICY, SECOND, A, B, stored_report
 from tests.unit.licensing.signing import KEYRING
 from tests.waiting import eventually
@@ -93,8 +94,9 @@ class Coordinator:
         self.board = Board(time.monotonic)
         self.metrics = Metrics(self.board, lambda: self.mirror.connected, self.clock)
         self.clocks = Clocks(self.clock, node, me.name, 2)
-        outlook = Outlook(self.mirror, self.election, FactReader(KEYS, KEYRING), self.clocks, policy)
         self.memory = Memory(KEYS, KEYRING, folder / node)
+        reader = FactReader(KEYS, KEYRING)
+        outlook = Outlook(self.mirror, self.election, reader, self.clocks, policy, self.memory.kept)
         self.answering = Answering(outlook, self.board, self.metrics, self.memory, node)
         self.standing_aside = StandingAside(outlook, node)
         founding = Founding(KEYS, (A, B), folder / node)

@@ -22,8 +22,11 @@ from coordinator.facts import FactReader, Facts
 from coordinator.published import Leader, Published
 from licensing.envelope import open_licence, seal
 from licensing.genuine import nonce_of, proof_message
-from licensing.model import Challenge, KeyBinding, KeyHistory, Licence, Reading, SignedLicence, Site, Time
+from licensing.ledger import KeyHistory, Site
+from licensing.licence import KeyBinding, Licence, SignedLicence
 from licensing.policy import Policy
+from licensing.seen import Challenge, Reading
+from licensing.value import Time
 from tests.unit.licensing.signing import KEYRING, KID, VENDOR, day, licence, private_key, public_key
 
 SITE, A, B = "site-1", "node-a", "node-b"

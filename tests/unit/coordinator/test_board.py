@@ -13,7 +13,8 @@ from coordinator.board import PATIENCE, Answer, Board, Sight, StatusBody, answer
 from coordinator.facts import Facts
 from coordinator.published import Leader, Published
 from licensing.canonical import decode
-from licensing.model import Alert, NodeStatus, Status, Time, Validity
+from licensing.status import Alert, NodeStatus, Status, Validity
+from licensing.value import Time
 from tests.unit.coordinator.stored import (
     DAY,
     KEYS,

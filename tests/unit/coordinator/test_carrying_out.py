@@ -10,8 +10,10 @@ from msgspec.structs import replace
 from coordinator.carrying_out import KEPT_NONCES, Scene, carry_out
 from coordinator.orders import Remove, RenewRequestCode, Synchronise
 from licensing.envelope import seal
-from licensing.model import NodeView, SignedLicence, Usage, Visibility
+from licensing.ledger import Usage
+from licensing.licence import SignedLicence
 from licensing.request_code import parse
+from licensing.seen import NodeView, Visibility
 from tests.unit.coordinator.ordered import (
     BOTH,
     FRESH,

@@ -10,7 +10,7 @@ from coordinator.clock import EffectiveClock
 from coordinator.clock_watch import ASK_EVERY, ClockWatch
 from coordinator.clocks import Clocks
 from coordinator.time_base import FILE, KeptTime
-from licensing.model import Time
+from licensing.value import Time
 from tests.unit.coordinator.stored import DAY, NOW, SECOND, A, Hands
 from tests.waiting import eventually
 

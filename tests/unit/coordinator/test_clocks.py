@@ -8,7 +8,9 @@ import pytest
 
 from coordinator.clock import EffectiveClock
 from coordinator.clocks import BEHIND, IN_DOUBT, KEEP, Clocks, amount_of
-from licensing.model import Alert, NodeView, Time, Visibility
+from licensing.seen import NodeView, Visibility
+from licensing.status import Alert
+from licensing.value import Time
 from tests.unit.coordinator.stored import DAY, NOW, SECOND, A, B, Hands
 
 SESSION = 1.0

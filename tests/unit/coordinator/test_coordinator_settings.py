@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.settings import BadSettings, read_settings
+from coordinator.guarding import Rules
 from coordinator.settings import CoordinatorSettings
 from licensing.policy import Policy
 
@@ -41,6 +42,13 @@ def test_what_is_set_reaches_the_law() -> None:
     assert settings.policy == Policy(dt.timedelta(minutes=1), dt.timedelta(seconds=1.5), False, "s", "t")  # noqa: FBT003
 
 
+def test_what_is_set_reaches_the_guard() -> None:
+    """Names, pace and the length of sessions are those of the settings."""
+    rules = read(HOST_NAMES="a.example,b.example", CHANGES_PER_MINUTE="7", SESSION_LIFETIME="90").rules
+    assert rules == Rules(("a.example", "b.example"), 7, dt.timedelta(seconds=90))
+    assert read().rules == Rules()
+
+
 @pytest.mark.parametrize(
     ("listen", "address"),
     [("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:8443", ("::1", 8443)), ("node-a:65535", ("node-a", 65535))],  # noqa: S104
@@ -67,6 +75,8 @@ def test_an_address_is_taken_apart(listen: str, address: tuple[str, int]) -> Non
         ("NODE_HOLD", "nan"),
         ("NODE_HOLD", "-1"),
         ("REMOVAL_SETTLE", "1e9"),
+        ("SESSION_LIFETIME", "59"),
+        ("SESSION_LIFETIME", "1e9"),
         ("LEASE_TTL", "2"),
         ("LOG_LEVEL", "loud"),
     ],

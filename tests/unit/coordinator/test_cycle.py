@@ -16,8 +16,9 @@ from coordinator.facts import FactReader, Facts
 from coordinator.notices import Notice
 from coordinator.orders import Errand, Install, Outcome, Remove, RenewRequestCode
 from coordinator.published import Clock, Published
-from licensing.model import Alert, KeyState, Ledger, Site, Spent, Usage
+from licensing.ledger import KeyState, Ledger, Site, Spent, Usage
 from licensing.records import Action, ChainHead, ManagementType, Record, verify
+from licensing.status import Alert
 from tests.unit.coordinator.ordered import order
 from tests.unit.coordinator.stored import (
     KEYS,

@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from coordinator.deadlines import PROVE_WITHIN, READ_WITHIN, Deadlines
 from licensing.decide import decide
-from licensing.model import Challenge, InsertedKey, KeyStatus, NodeView, Reading, Time, Visibility
+from licensing.seen import Challenge, InsertedKey, NodeView, Reading, Visibility
+from licensing.status import KeyStatus
+from licensing.value import Time
 from tests.unit.coordinator.stored import (
     CHALLENGE,
     DAY,

@@ -20,8 +20,8 @@ from coordinator.desk import PATIENCE, Closed, Desk
 from coordinator.orders import Install, Order, Outcome, RenewRequestCode
 from coordinator.publisher import OutcomeLease
 from licensing.envelope import seal
-from licensing.model import KeyState, Ledger
-from licensing.model import Site as SiteIdentity
+from licensing.ledger import KeyState, Ledger
+from licensing.ledger import Site as SiteIdentity
 from licensing.records import ChainHead
 from licensing.request_code import binding_of, parse
 from tests.unit.coordinator.ordered import order

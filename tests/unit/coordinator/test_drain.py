@@ -13,7 +13,7 @@ from cluster.memory import MemoryCluster
 from cluster.store import Put, Refused, Unavailable
 from cluster.values import decode_value, encode_value
 from coordinator.drain import Undrainable, Wish, carry_out
-from licensing.model import Site as StoredSite
+from licensing.ledger import Site as StoredSite
 from tests.unit.coordinator.running import Coordinator, Counting, Site, ready
 from tests.unit.coordinator.serving import AS_ADMIN, AUTH, Client, body_of, refusal, serving
 from tests.unit.coordinator.stored import KEYS, NOW, SITE_VALUE, TRIAL_START, A, B

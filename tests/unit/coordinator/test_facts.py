@@ -17,7 +17,9 @@ from cluster.values import LARGEST, encode_value
 from coordinator.facts import FactReader
 from coordinator.published import Clock, Published
 from licensing.envelope import seal
-from licensing.model import Ledger, Reading, SignedLicence, Site, Usage, Visibility
+from licensing.ledger import Ledger, Site, Usage
+from licensing.licence import SignedLicence
+from licensing.seen import Reading, Visibility
 from tests.unit.coordinator.stored import (
     CHALLENGE,
     KEYS,

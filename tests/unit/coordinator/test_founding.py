@@ -12,7 +12,7 @@ from cluster.report import Fingerprint
 from cluster.store import Absent, ModifiedAt, View
 from cluster.values import decode_value, encode_value
 from coordinator.founding import FILE, Founding, FoundingError, fresh_nonce
-from licensing.model import Ledger, Lineage, Site
+from licensing.ledger import Ledger, Lineage, Site
 from licensing.request_code import parse
 from tests.unit.coordinator.stored import (
     DAY,

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from coordinator.errors import ApiError
-from coordinator.guarding import Guard, Rules, Throttle
+from coordinator.guarding import MOST_REMEMBERED, Guard, Rules, Throttle
 from coordinator.tokens import Token, TokenFile
 from tests.unit.coordinator.stored import Hands
 
@@ -45,14 +45,33 @@ def test_callers_do_not_share_their_minutes() -> None:
     assert [throttle.take("one"), throttle.take("two")] == [0, 0]
 
 
+def test_callers_who_may_do_all_again_are_forgotten() -> None:
+    """Addresses come without end; those that have waited long enough are not kept."""
+    hands = Hands()
+    throttle = Throttle(60, hands.boot)
+    for number in range(MOST_REMEMBERED):
+        throttle.take(str(number))
+    hands.up += 2
+    throttle.take("late")
+    assert list(throttle._left) == ["late"]
+
+
+def test_to_look_how_long_to_wait_does_not_count() -> None:
+    """Whoever only asks has used nothing up."""
+    throttle = Throttle(1, Hands().boot)
+    assert [throttle.wait("one"), throttle.wait("one"), throttle.take("one"), throttle.wait("one")] == [0, 0, 0, 60]
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     """Give a client of a server behind a guard that knows the name twinkey.example and allows three changes."""
-    guard = Guard(KNOWN, Rules(("Twinkey.example",), 3), Hands().boot)
+    hands = Hands()
+    guard = Guard(KNOWN, Rules(("Twinkey.example",), 3), hands.wall, hands.boot)
 
     async def call(request: web.Request) -> web.StreamResponse:
         try:
-            return web.Response(text=guard.admit(request, "admin"))
+            caller = guard.admit(request, "admin")
+            return web.Response(text=caller.name if caller else "")
         except ApiError as error:
             return error.response()
 

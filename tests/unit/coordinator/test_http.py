@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from coordinator import status_api
 from coordinator.board import Board
-from coordinator.http import CALLS, OPEN_CALLS, PREFIXES, build_app
+from coordinator.http import CALLS, PREFIXES, ROOT_CALLS, build_app
 from coordinator.metrics import Metrics
 from tests.unit.coordinator.serving import ADMIN, AUTH, PLATFORM, READER, TOKENS, Node, answer, refusal, services
 from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, Hands, at_rest, publish, stored_report
@@ -83,12 +83,17 @@ async def test_both_schemes_mean_the_same(node: Node, header: str) -> None:
     assert (response.status, await response.read()) == (200, FIRST.body)
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
+@pytest.mark.parametrize("call", [each for each in CALLS if each.scope], ids=lambda call: f"{call.method} {call.path}")
 async def test_no_call_answers_without_a_token(node: Node, call: Any) -> None:
-    """Every call of the table is guarded under both prefixes."""
+    """Every call of the table but signing in is guarded under both prefixes."""
     path = call.path.translate({ord("{"): None, ord("}"): None})
     for prefix in PREFIXES:
         assert (await node.client.request(call.method, prefix + path)).status == 401
+
+
+def test_only_signing_in_needs_no_token() -> None:
+    """Nothing else under the prefixes is open to everybody."""
+    assert [(call.method, call.path) for call in CALLS if call.scope is None] == [("POST", "/session")]
 
 
 async def test_the_platforms_prefix_gives_identical_bytes(node: Node) -> None:
@@ -251,8 +256,10 @@ async def test_what_callers_make_up_does_not_become_a_label(node: Node) -> None:
 
 
 async def test_probes_need_no_token(node: Node) -> None:
-    """Whoever watches a process or balances load has no token."""
-    assert {call.path: (await node.client.get(call.path)).status for call in OPEN_CALLS} == {
+    """Whoever watches a process, balances load or opens the page has no token."""
+    assert {call.path: (await node.client.get(call.path)).status for call in ROOT_CALLS} == {
+        "/": 200,
+        "/page/{file}": 404,
         "/livez": 200,
         "/readyz": 200,
         "/leader": 503,

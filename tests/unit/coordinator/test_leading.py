@@ -17,9 +17,10 @@ from cluster.values import decode_value, encode_value
 from coordinator import publisher
 from coordinator.clock import EffectiveClock
 from coordinator.founding import FILE
-from licensing.model import KeyState, Ledger, Usage, Validity
-from licensing.model import Site as SiteIdentity
+from licensing.ledger import KeyState, Ledger, Usage
+from licensing.ledger import Site as SiteIdentity
 from licensing.policy import Policy
+from licensing.status import Validity
 from tests.unit.coordinator.running import Coordinator, Counting, Site, ready, running_wall
 from tests.unit.coordinator.stored import DAY, KEYS, NOW, SECOND, SITE, A, B, good_key
 from tests.unit.licensing.signing import day

@@ -14,7 +14,11 @@ from coordinator.board import Board, Sight, answer_from
 from coordinator.http import build_app
 from coordinator.metrics import Metrics
 from coordinator.tokens import TokenFile
-from licensing.model import Alert, Edition, KeyState, Quota, Reading, Time, Usage
+from licensing.ledger import KeyState, Usage
+from licensing.licence import Edition, Quota
+from licensing.seen import Reading
+from licensing.status import Alert
+from licensing.value import Time
 from tests.unit.coordinator.serving import services
 from tests.unit.coordinator.stored import (
     DAY,

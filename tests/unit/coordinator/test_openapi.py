@@ -17,7 +17,7 @@ import coordinator
 import licensing
 from coordinator.calls import Call, as_json
 from coordinator.errors import ApiError
-from coordinator.http import CALLS, OPEN_CALLS, PREFIXES
+from coordinator.http import CALLS, PREFIXES, ROOT_CALLS
 from coordinator.openapi import document
 from coordinator.ordering import refuse
 from coordinator.orders import Outcome
@@ -25,7 +25,7 @@ from coordinator.probes import livez
 from tests.unit.coordinator.serving import Node
 
 Document = dict[str, Any]
-DOCUMENT: Document = msgspec.json.decode(document((*CALLS, *OPEN_CALLS), PREFIXES))
+DOCUMENT: Document = msgspec.json.decode(document(CALLS, PREFIXES, ROOT_CALLS))
 OPERATIONS = {
     (method.upper(), path): operation
     for path, item in DOCUMENT["paths"].items()
@@ -87,9 +87,12 @@ def test_both_prefixes_are_servers() -> None:
 
 
 def test_every_call_says_which_scope_its_token_needs() -> None:
-    """Calls under the prefixes need one scope each; those at the root need no token."""
-    for call in (*CALLS, *OPEN_CALLS):
-        assert OPERATIONS[call.method, call.path]["security"] == ([{"token": [call.scope]}] if call.scope else [])
+    """A token or a session with that scope does, or whichever is known; without a scope neither is needed."""
+    for call in (*CALLS, *ROOT_CALLS):
+        security = OPERATIONS[call.method, call.path]["security"]
+        scopes = [] if call.scope == "any" else [call.scope]
+        assert security == ([{"token": scopes}, {"session": scopes}] if call.scope else [])
+    assert all(call.scope is None for call in ROOT_CALLS)
 
 
 def test_every_call_is_told_in_one_sentence() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.values import decode_value
-from licensing.model import Usage
+from licensing.ledger import Usage
 from tests.unit.coordinator.running import Coordinator, Counting, Site, ready
 from tests.unit.coordinator.serving import AS_ADMIN, AUTH, PLATFORM, Client, body_of, refusal, serving
 from tests.unit.coordinator.stored import KEYS, NOW, B

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from coordinator.board import Board
 from coordinator.http import build_app
 from coordinator.metrics import Metrics
-from licensing.model import KeyState
+from licensing.ledger import KeyState
 from tests.unit.coordinator.running import Coordinator, Site, ready
 from tests.unit.coordinator.serving import AUTH, TOKENS, Client, body_of, refusal, services, serving
 from tests.unit.coordinator.stored import KEYS, SITE, A, B, Hands, good_key

@@ -11,12 +11,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from cluster.memory import MemoryCluster, MemoryStore
 from cluster.records import index_writes
-from cluster.store import Part, Put
+from cluster.store import Entry, Part, Put
 from coordinator.board import Board
 from coordinator.calls import Services
 from coordinator.http import build_app
 from coordinator.metrics import Metrics
-from licensing.records import ChainHead, Content, append
+from licensing.records import ChainHead, Content, ManagementType, append
+from licensing.status import Validity
 from tests.history import BEGINNING, content, history
 from tests.unit.coordinator.serving import AUTH, TOKENS, Client, body_of, refusal, services
 from tests.unit.coordinator.stored import KEYS, Hands
@@ -26,9 +27,17 @@ DAY = dt.timedelta(days=1)
 
 
 def contents() -> list[Content]:
-    """Return what the records say: issued in the opposite order, and one in ten expires early."""
+    """Return what the records say: issued in the opposite order; one in ten expires early and is of the trial."""
     return [
-        content(n, issued_date=BEGINNING - n * DAY, expired_date=BEGINNING + (n if n % 10 == 0 else 999) * DAY)
+        content(
+            n,
+            issued_date=BEGINNING - n * DAY,
+            expired_date=BEGINNING + (n if n % 10 == 0 else 999) * DAY,
+            management_type=ManagementType.BUILT_IN if n % 10 == 0 else ManagementType.USB_KEY,
+            status=Validity.EXPIRED if n % 20 == 0 else Validity.VALID,
+            name=f"Straße {n}",
+            who="Zoë" if n % 2 else "admin",
+        )
         for n in range(COUNT)
     ]
 
@@ -37,6 +46,13 @@ class Growing(MemoryStore):
     """A client of a store to which records are added while somebody reads; `left` says how often yet."""
 
     left = 0
+    entries_read = 0
+
+    async def page(self, start: str, end: str, limit: int) -> tuple[Entry, ...]:
+        """Read, and count what is read."""
+        found = await super().page(start, end, limit)
+        self.entries_read += len(found)
+        return found
 
     async def parts(self, bounds: Any) -> tuple[Part, ...]:
         """Add a record before counting."""
@@ -104,16 +120,77 @@ async def test_a_page_is_what_was_asked_for(archive: Archive, query: str, number
     assert await archive.ask(query) == (numbers, COUNT)
 
 
+LATE = [n for n in ALL if n % 10]
+FILTERED = {
+    "managementType=built-in": (EARLY, 25),
+    "managementType=built-in&limit=2&start=3": ([30, 40], 25),
+    "managementType=built-in&sortDirection=desc&limit=2": ([240, 230], 25),
+    "managementType=built-in&sortBy=issuedDate&limit=2": ([240, 230], 25),
+    "managementType=built-in&sortBy=expiredDate&limit=2&start=24": ([240], 25),
+    "managementType=usb-key&sortBy=expiredDate&sortDirection=desc&limit=2": (LATE[:-3:-1], 225),
+    "managementType=usb-key": (LATE, 225),
+    "managementType=request-key": ([], 0),
+    "status=Expired": (list(range(0, COUNT, 20)), 13),
+    "managementType=built-in&status=Valid": (list(range(10, COUNT, 20)), 12),
+    "text=ZO%C3%8B&limit=1": ([1], 125),
+    "text=strasse+17": ([17, *range(170, 180)], 11),
+    "text=basic+edition&limit=0": ([], COUNT),
+    "text=zo%C3%AB&managementType=built-in": ([], 0),
+    "text=&limit=1": ([0], COUNT),
+    "text=Installed": ([], 0),
+    "status=Expired&count": ([], 13),
+    "status=Expired&start=13": ([], 13),
+}
+
+
+@pytest.mark.parametrize(("query", "expected"), FILTERED.items(), ids=list(FILTERED))
+async def test_only_what_is_wanted_is_told(archive: Archive, query: str, expected: tuple[list[int], int]) -> None:
+    """Filters combine, go with every order and page, and the total is of what is wanted."""
+    assert await archive.ask(f"?{query}") == expected
+
+
+async def test_of_what_cannot_be_read_nobody_knows_whether_it_is_wanted(archive: Archive) -> None:
+    """The answer says how many those are, and has the others."""
+    archive.cluster.apply([Put(KEYS.record(20), b"?"), Put(KEYS.record(30), b'{"data":{},"version":1}')])
+    body = await body_of(await archive.client.get("/v1/licenses/records?managementType=built-in&limit=3", headers=AUTH))
+    assert [record["number"] for record in body["inventories"]] == [0, 10, 40]
+    assert body["total"] == 23
+    (reason,) = body["reasons"]
+    assert "wanted: 2." in reason
+
+
+@pytest.mark.parametrize("query", ["limit=5", "sortBy=issuedDate&start=100&limit=5", "count"], ids=range(3))
+async def test_without_a_filter_the_history_is_not_looked_through(archive: Archive, query: str) -> None:
+    """What is asked for often costs no more than its own page."""
+    await archive.ask(f"?{query}")
+    few = archive.store.entries_read
+    assert few < COUNT
+    await archive.ask(f"?{query}&status=Valid")
+    assert archive.store.entries_read == few + COUNT
+
+
+async def test_a_search_without_etcd_is_told_so(archive: Archive) -> None:
+    """503 like every other reading of the history."""
+    archive.cluster.offline()
+    response = await archive.client.get("/v1/licenses/records?text=x", headers=AUTH)
+    assert (await refusal(response))[:2] == (503, "store-unavailable")
+
+
 async def test_a_record_is_told_in_full(archive: Archive) -> None:
     """Every column of the history, in the names of the interface."""
     body = await body_of(await archive.client.get("/zstack/v1/licenses/records?limit=1", headers=AUTH))
     (record,) = body["inventories"]
     assert (record["managementType"], record["authorizationMethod"], record["item"]) == (
-        "usb-key",
+        "built-in",
         ["hosts"],
         "Basic Edition - Paid",
     )
-    assert (record["quota"], record["status"], record["who"], record["node"]) == ({"hosts": 10}, "Valid", "admin", "a")
+    assert (record["quota"], record["status"], record["who"], record["node"]) == (
+        {"hosts": 10},
+        "Expired",
+        "admin",
+        "a",
+    )
     assert record["uploadDate"] == record["issuedDate"] == "2026-01-01T00:00:00Z"
     assert {"expiredDate", "keyId", "licenceId", "replaced", "action", "hash", "previousHash"} <= record.keys()
 
@@ -127,6 +204,11 @@ BAD = [
     "limit=1001",
     "limit=1.5",
     "limit=",
+    "managementType=",
+    "managementType=usb",
+    "status=valid",
+    "status=",
+    "text=" + "x" * 257,
     "sortBy=name",
     "sortBy=",
     "sortDirection=up",

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from yarl import URL
 
-from licensing.model import KeyState
+from licensing.ledger import KeyState
 from tests.unit.coordinator.running import Coordinator, Site, ready
 from tests.unit.coordinator.serving import AUTH, PLATFORM, Client, Node, body_of, refusal, serving
 from tests.unit.coordinator.stored import KEYS, A, B, good_key

@@ -11,8 +11,8 @@ from cluster.store import Condition, Write
 from cluster.values import decode_value, encode_value
 from coordinator import publisher
 from coordinator.published import Clock
-from licensing.model import KeyState
-from licensing.model import Site as SiteIdentity
+from licensing.ledger import KeyState
+from licensing.ledger import Site as SiteIdentity
 from tests.unit.coordinator.running import Coordinator, Counting, Site, ready
 from tests.unit.coordinator.stored import DAY, KEYS, NOW, SITE, TRIAL_START, A, B, good_key
 from tests.waiting import eventually

@@ -22,9 +22,11 @@ from coordinator.orders import Install
 from coordinator.published import Snapshot
 from coordinator.restored_store import TOLD_FOR, Refuse, StandAside, WriteBack, judge, notices_of, write_back
 from coordinator.snapshot import FILE, from_bytes, to_bytes
-from licensing.model import Alert, KeyState, Ledger, Restored, Usage, Validity
-from licensing.model import Site as SiteIdentity
+from licensing.ledger import KeyState, Ledger, Restored, Usage
+from licensing.ledger import Site as SiteIdentity
+from licensing.ledger_version import LedgerVersion, version_of
 from licensing.records import GENESIS, Action, ChainHead, Record
+from licensing.status import Alert, Validity
 from tests.unit.coordinator.ordered import order
 from tests.unit.coordinator.running import Coordinator, Site, ready
 from tests.unit.coordinator.stored import (
@@ -51,7 +53,7 @@ EMPTY = facts_of(view_of({}))
 
 def stored(sequence: int, *sightings: tuple[str, int]) -> Facts:
     """Return facts with a ledger of this sequence, and what nodes have seen."""
-    seen = tuple(Sighting(node, node, count) for node, count in sightings)
+    seen = tuple(Sighting(node, node, LedgerVersion(count)) for node, count in sightings)
     return replace(EMPTY, site=IDENTITY, ledger=Ledger(sequence), sightings=seen)
 
 
@@ -84,6 +86,23 @@ def test_the_highest_sequence_wins(facts: Facts, kept: int, verdict: type) -> No
     assert type(found) is verdict
     if found is not None:
         assert "restored from an old copy" in found.why
+
+
+MORE, FEWER = (Ledger(5, record_count=count, record_hash=GENESIS) for count in (4, 3))
+GREATER, LESS = sorted((Ledger(5, in_use="K1"), Ledger(5, in_use="K2")), key=version_of, reverse=True)
+
+
+@pytest.mark.parametrize(("better", "worse"), [(MORE, FEWER), (GREATER, LESS)], ids=["records", "hash"])
+def test_of_two_ledgers_of_one_sequence_all_nodes_prefer_the_same(better: Ledger, worse: Ledger) -> None:
+    """The one with more records, else with the greater hash: it is written back, made way for, or left alone."""
+    for empty in Ledger(), worse:
+        facts = replace(EMPTY, site=IDENTITY, ledger=empty)
+        seen = replace(facts, sightings=(Sighting(A, A, version_of(better)), Sighting(B, B, version_of(worse))))
+        assert judge(seen, Snapshot(IDENTITY, better), A).snapshot.ledger == better
+        assert type(judge(seen, Snapshot(IDENTITY, worse), B)) is StandAside
+        assert type(judge(seen, None, A)) is Refuse
+    seen = replace(seen, ledger=better)
+    assert [judge(seen, Snapshot(IDENTITY, known), node) for known in (better, worse) for node in (A, B)] == [None] * 4
 
 
 def test_a_ledger_that_cannot_be_read_is_not_judged() -> None:
@@ -278,7 +297,7 @@ async def test_a_node_with_an_older_disk_lets_the_other_one_lead(copied: Copied)
     before, index = copied.ledger, copied.disk(B).published.index
     (copied.folder / A / FILE).unlink()
     copied.restore()
-    await copied.report(ledger_sequence=before.sequence)
+    await copied.report(ledger=version_of(before))
     async with copied.node(A).at_work() as one:
         await eventually(lambda: Alert.STORE_RESTORED in one.status.alerts)
         assert one.status.stale
@@ -296,7 +315,7 @@ async def test_where_nobody_has_the_newest_ledger_nothing_is_decided(copied: Cop
     for node in A, B:
         (copied.folder / node / FILE).unlink()
     copied.restore()
-    await copied.report(ledger_sequence=90)
+    await copied.report(ledger=LedgerVersion(90))
     index = copied.site.published.index
     async with copied.both() as (one, two):
         await eventually(lambda: told(one, two) == [(True, True)] * 2)
@@ -306,6 +325,41 @@ async def test_where_nobody_has_the_newest_ledger_nothing_is_decided(copied: Cop
         await copied.report()
         await eventually(lambda: told(one, two) == [(False, False)] * 2)
         assert copied.site.published.index > index
+
+
+@pytest.mark.parametrize("first", [A, B])
+@pytest.mark.parametrize("stored", ["nothing", "less"])
+async def test_whoever_leads_the_same_one_of_two_ledgers_counts(copied: Copied, first: str, stored: str) -> None:
+    """Two histories have parted and reached the same sequence: both nodes show the one in which more happened."""
+    better, index = copied.ledger, copied.disk(A).published.index
+    worse = replace(decode_value("", copied.copy[KEYS.ledger].value, Ledger), sequence=better.sequence)
+    (copied.folder / A / FILE).write_bytes(to_bytes(replace(copied.disk(A), ledger=worse)))
+    copied.copy[KEYS.ledger] = Entry(KEYS.ledger, encode_value(worse), 1, 1)
+    if stored == "nothing":
+        copied.copy = {}
+    copied.restore()
+    await copied.site.report(A, fingerprint=Fingerprint(A, ("x",)), ledger=version_of(worse))
+    await copied.site.report(B, fingerprint=Fingerprint(B, ("x",)), ledger=version_of(better))
+    async with copied.node(first).at_work() as one:
+        await eventually(lambda: Alert.STORE_RESTORED in one.status.alerts)
+        async with copied.node(B if first == A else A).at_work() as two:
+            await all_well(one, two, above=index)
+    assert copied.ledger.installed == better.installed
+    assert await copied.altered() is None
+    assert [copied.disk(node).ledger for node in (A, B)] == [copied.ledger] * 2
+
+
+async def test_a_node_says_that_its_ledger_gave_way(copied: Copied) -> None:
+    """What etcd has is of the same sequence and counts more: that is shown, and that a licence may be missing."""
+    before = copied.ledger
+    worse = replace(before, record_count=before.record_count - 1)
+    (copied.folder / A / FILE).write_bytes(to_bytes(replace(copied.disk(A), ledger=worse)))
+    async with copied.node(A).at_work() as one:
+        await ready(one, KeyState.NONE)
+        await eventually(lambda: Alert.STORE_RESTORED in one.status.alerts)
+        assert "no licence is missing" in " ".join(one.status.reasons)
+        await eventually(lambda: copied.disk(A).ledger == copied.ledger)
+    assert (copied.ledger.installed, copied.ledger.restored) == (before.installed, ())
 
 
 async def test_an_old_disk_takes_nothing_back(copied: Copied, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from cluster.drain import Drain
 from cluster.values import encode_value
 from coordinator.board import Sight, StatusBody, answer_from
 from coordinator.roles import NodeRole, Roles
-from licensing.model import Alert
+from licensing.status import Alert
 from tests.unit.coordinator.running import Coordinator, Site, ready
 from tests.unit.coordinator.stored import (
     KEYS,

@@ -19,10 +19,12 @@ from cluster.values import decode_value, encode_value
 from coordinator.backup import SealedBackup, seal
 from coordinator.orders import Install
 from licensing import canonical
-from licensing.model import Alert, KeyState, Ledger, Lineage, SignedLicence, Validity
-from licensing.model import Site as SiteIdentity
+from licensing.ledger import KeyState, Ledger, Lineage
+from licensing.ledger import Site as SiteIdentity
+from licensing.licence import SignedLicence
 from licensing.records import ChainHead
 from licensing.request_code import parse
+from licensing.status import Alert, Validity
 from tests.unit.coordinator.ordered import order
 from tests.unit.coordinator.running import Coordinator, Counting, Site, ready
 from tests.unit.coordinator.serving import AS_ADMIN, AUTH, Client, refusal, serving
@@ -205,7 +207,7 @@ class Meddling(Counting):
 
 
 async def test_what_was_written_for_nothing_is_taken_back(tmp_path: Path) -> None:
-    """Where the site changed meanwhile nothing is restored, and the records behind its end are gone again."""
+    """Where the site changed meanwhile nothing is restored, and what was staged for it is gone again."""
     _, backup, _ = await licensed(tmp_path / "old")
     site = Site()
     await report(site)

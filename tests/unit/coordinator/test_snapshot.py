@@ -15,7 +15,9 @@ from coordinator import snapshot
 from coordinator.board import Answer
 from coordinator.published import Snapshot
 from coordinator.snapshot import FILE, BadSnapshot, Memory, facts_in, from_bytes, snapshot_of, to_bytes
-from licensing.model import Index, KeyState, Ledger, Site, Time, Usage, Validity
+from licensing.ledger import KeyState, Ledger, Site, Usage
+from licensing.status import Validity
+from licensing.value import Index, Time
 from tests.unit.coordinator.running import Coordinator, ready
 from tests.unit.coordinator.running import Site as LivingSite
 from tests.unit.coordinator.stored import (

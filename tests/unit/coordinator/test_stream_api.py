@@ -10,7 +10,7 @@ from aiohttp import ClientResponse, ClientSession, web
 
 from cluster.local_etcd import LOOPBACK
 from coordinator.stream_api import PULSE
-from tests.unit.coordinator.serving import AUTH, Node, answer
+from tests.unit.coordinator.serving import AUTH, READER, Node, answer
 from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, at_rest, publish, stored_report
 from tests.waiting import eventually
 
@@ -121,6 +121,25 @@ async def test_who_goes_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
         await runner.cleanup()
     assert node.board.waiting == 0
     assert "call failed" not in caplog.text
+
+
+async def test_a_session_that_ends_ends_its_stream() -> None:
+    """Who signed in on the page hears no more than the session lasts; a token's stream goes on."""
+    node = Node()
+    node.app[PULSE] = 0.05
+    node.board.show(FIRST)
+    async with node.client, await node.get("/v1/status/stream") as by_token:
+        await node.client.post("/v1/session", json={"token": READER})
+        async with await node.client.get("/v1/status/stream") as stream:
+            assert await block(stream) == event(b"1", FIRST.body)
+            node.hands.pass_by(8 * 3600 * SECOND)
+            async with asyncio.timeout(2):
+                assert (await stream.content.read()).replace(b": still here\n\n", b"") == b""
+        await block(by_token)
+        node.board.show(NEXT)
+        while (told := await block(by_token)) == [b": still here"]:
+            pass
+        assert told == event(b"2", NEXT.body)
 
 
 async def test_a_stop_ends_the_streams(node: Node) -> None:

@@ -13,8 +13,10 @@ from cluster.values import decode_value, encode_value
 from coordinator.clock_watch import ClockWatch
 from coordinator.published import Clock
 from coordinator.time_base import KeptTime
-from licensing.model import Alert, KeyState, Time, Validity
-from licensing.model import Site as SiteIdentity
+from licensing.ledger import KeyState
+from licensing.ledger import Site as SiteIdentity
+from licensing.status import Alert, Validity
+from licensing.value import Time
 from tests.unit.coordinator.running import Coordinator, Site, ready
 from tests.unit.coordinator.stored import DAY, KEYS, NOW, SECOND, SITE, TRIAL_START, A, B, Hands, good_key
 from tests.unit.licensing.signing import day

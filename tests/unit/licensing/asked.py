@@ -7,7 +7,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from licensing.envelope import seal
-from licensing.model import SignedLicence, Site
+from licensing.ledger import Site
+from licensing.licence import SignedLicence
 from tests.unit.licensing.signing import AT_SITE, KID, VENDOR, day, licence
 
 NOW = day("2026-03-01")

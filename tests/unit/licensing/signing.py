@@ -9,7 +9,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licensing.keyring import Keyring, VendorKey, key_id
-from licensing.model import Edition, KeyBinding, Licence, Quota, SiteBinding
+from licensing.licence import Edition, KeyBinding, Licence, Quota, SiteBinding
 
 
 def day(text: str) -> dt.datetime:

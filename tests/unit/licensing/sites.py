@@ -8,8 +8,10 @@ from typing import Any
 
 from licensing.decide import Decision, decide
 from licensing.envelope import seal
-from licensing.model import InsertedKey, KeyBinding, Ledger, NodeView, Reading, SignedLicence, Site, Visibility
+from licensing.ledger import Ledger, Site
+from licensing.licence import KeyBinding, SignedLicence
 from licensing.policy import Policy
+from licensing.seen import InsertedKey, NodeView, Reading, Visibility
 from tests.unit.licensing.signing import KID, VENDOR, day, licence
 
 START = day("2026-02-01")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from licensing.describe import describe
-from licensing.model import Ledger, Quota, SignedLicence, Site, Status, Usage
+from licensing.ledger import Ledger, Site, Usage
+from licensing.licence import Quota, SignedLicence
 from licensing.policy import Policy
+from licensing.status import Status
 from tests.unit.licensing.signing import AT_SITE, day, licence
 
 NOW = day("2026-06-01")

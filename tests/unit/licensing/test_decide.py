@@ -6,8 +6,10 @@ import datetime as dt
 import itertools
 
 from licensing.canonical import encode
-from licensing.model import Alert, KeyState, Validity, Visibility
+from licensing.ledger import KeyState
 from licensing.policy import Policy
+from licensing.seen import Visibility
+from licensing.status import Alert, Validity
 from tests.unit.licensing.sites import (
     DAY,
     HOUR,

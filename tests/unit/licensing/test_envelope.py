@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from licensing import canonical
 from licensing.envelope import MAX_BYTES, LicenceRefused, Refusal, open_licence, peek, seal, seal_payload
 from licensing.keyring import Keyring, VendorKey, key_id
-from licensing.model import BuiltIn, Edition, KeyBinding, Quota, SignedLicence
+from licensing.licence import BuiltIn, Edition, KeyBinding, Quota, SignedLicence
 from tests.unit.licensing.signing import AT_SITE, KEYRING, KID, PINNED, VENDOR, day, licence, private_key, public_key
 
 SAMPLE = seal(licence(), KID, VENDOR)

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from licensing.envelope import open_licence, seal
 from licensing.genuine import Judgement, device_key_of, judge_key, nonce_of, proof_message
 from licensing.keyring import key_id
-from licensing.model import Challenge, KeyBinding, Reading
+from licensing.licence import KeyBinding
+from licensing.seen import Challenge, Reading
 from tests.unit.licensing.signing import AT_SITE, KEYRING, KID, VENDOR, licence, private_key, public_key
 
 DEVICE = private_key(7)

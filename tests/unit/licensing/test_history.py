@@ -7,10 +7,14 @@ from msgspec.structs import replace
 from licensing.decide import decide
 from licensing.history import SYSTEM, Cause, contents_of
 from licensing.install import Circumstances, Installed, install, remove, synchronise
-from licensing.model import Ledger, NodeView, SignedLicence, Time, Validity
+from licensing.ledger import Ledger
+from licensing.licence import SignedLicence
 from licensing.policy import Policy
 from licensing.presence import observe
 from licensing.records import Action, Content, ManagementType, verify
+from licensing.seen import NodeView
+from licensing.status import Validity
+from licensing.value import Time
 from tests.history import history
 from tests.unit.licensing.asked import NEXT_YEAR, NOW, SITE, asked
 from tests.unit.licensing.signing import day

@@ -9,10 +9,13 @@ from msgspec.structs import replace
 
 from licensing.inforce import in_force
 from licensing.install import Circumstances, Installed, NotInstalled, install, remove, synchronise
-from licensing.model import InsertedKey, KeyHistory, Ledger, NodeView, SignedLicence, Time
+from licensing.ledger import KeyHistory, Ledger
+from licensing.licence import SignedLicence
 from licensing.pending import ripen
 from licensing.policy import Policy
 from licensing.presence import Presence, observe
+from licensing.seen import InsertedKey, NodeView
+from licensing.value import Time
 from tests.unit.licensing.asked import LATER, NEXT_YEAR, NOW, SITE, asked
 from tests.unit.licensing.signing import AT_SITE, day
 from tests.unit.licensing.sites import broken, live, reading, signed, works

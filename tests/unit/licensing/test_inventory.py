@@ -8,7 +8,10 @@ from msgspec.structs import replace
 
 from licensing.describe import describe
 from licensing.inventory import Inventory, inventory
-from licensing.model import Edition, Ledger, NodeView, Quota, Reading, SignedLicence, Site, Status, Usage
+from licensing.ledger import Ledger, Site, Usage
+from licensing.licence import Edition, Quota, SignedLicence
+from licensing.seen import NodeView, Reading
+from licensing.status import Status
 from licensing.ukeys import UKeyReading, ukeys
 from tests.unit.licensing.signing import AT_SITE, day, licence
 from tests.unit.licensing.sites import DAY, SECOND, START, Told, broken, live, reading, works

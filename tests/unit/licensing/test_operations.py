@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licensing.canonical import decode, encode
-from licensing.model import Quota, Status, Usage
+from licensing.ledger import Usage
+from licensing.licence import Quota
 from licensing.operations import (
     OPERATIONS,
     PERMITTED,
@@ -24,6 +25,7 @@ from licensing.operations import (
     kind_of,
     standing,
 )
+from licensing.status import Status
 from tests.unit.licensing.signing import day
 from tests.unit.licensing.standings import NOW, POLICY, expired, status, unlicensed, used
 

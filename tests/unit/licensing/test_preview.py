@@ -6,9 +6,11 @@ import datetime as dt
 
 import pytest
 
-from licensing.model import InsertedKey, KeyState, NodeView, Reading, Site, Validity
+from licensing.ledger import KeyState, Site
 from licensing.policy import Policy
 from licensing.preview import NotInserted, RemovalPreview, preview_removal
+from licensing.seen import InsertedKey, NodeView, Reading
+from licensing.status import Validity
 from tests.unit.licensing.sites import DAY, HOUR, SECOND, START, Told, live, reading, stale, unknown, works
 
 NOW = dt.timedelta()

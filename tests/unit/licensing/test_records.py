@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 
 from licensing import canonical
-from licensing.model import (
-    BuiltIn,
-    Edition,
-    KeyBinding,
-    Licence,
-    Quota,
-    Restored,
-    SiteBinding,
-    Validity,
-)
+from licensing.ledger import Restored
+from licensing.licence import BuiltIn, Edition, KeyBinding, Licence, Quota, SiteBinding
 from licensing.records import (
     GENESIS,
     Action,
@@ -40,6 +32,7 @@ from licensing.records import (
     step,
     verify,
 )
+from licensing.status import Validity
 from tests.history import BEGINNING, content, history
 
 RECORDS, HEAD = history([content(number) for number in range(6)])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from licensing.model import SiteBinding
+from licensing.licence import SiteBinding
 from licensing.request_code import BadRequestCode, RequestCode, _checksum, binding_of, matches, parse, render
 
 CODE = RequestCode("site-1", ("a1" * 32, "b2" * 32), "0f" * 16, 7)

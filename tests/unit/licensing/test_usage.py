@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licensing.canonical import decode, encode
-from licensing.model import Edition, Quota, Status, Usage, UsageStatus
+from licensing.ledger import Usage
+from licensing.licence import Edition, Quota
+from licensing.status import Status, UsageStatus
 from licensing.usage import Available, Capabilities, Level, UsageReport, available, capabilities, merge
 from tests.unit.licensing.signing import day
 from tests.unit.licensing.standings import expired, status, unlicensed, used

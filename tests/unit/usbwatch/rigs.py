@@ -11,7 +11,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licensing.genuine import proof_message
-from licensing.model import Challenge
+from licensing.seen import Challenge
 from tests.usbmodel.vendor import Vendor
 from tests.waiting import eventually
 from usbwatch.bus import Bus, Judge, KeySet, challenger

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.unit.usbwatch.rigs import IDS, QUICK, SysfsTree, Viewer
 from tests.usbmodel.undying import VICTIM, held
 from tests.usbmodel.vendor import Vendor

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.unit.usbwatch.rigs import CAME, QUICK, WENT, UsbRig, Viewer
 from tests.usbmodel.vendor import Vendor
 from tests.waiting import eventually

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.unit.usbwatch.rigs import SimulatedRig, Viewer
 from tests.usbmodel.vendor import Vendor
 from usbwatch.simulated import SimulatedKey, plug, plugged, unplug

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.unit.usbwatch.rigs import CAME, KEY_CAME, KEY_WENT, WENT
 from usbwatch.burst import Burst
 from usbwatch.bus import KeySet, Seen

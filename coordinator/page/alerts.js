@@ -1,0 +1,39 @@
+// A banner for every alert, the gravest first. The sentence that names whom to contact is the server's own.
+
+import { byId, el, put, said } from "./dom.js";
+import { dated, span, until } from "./format.js";
+import { icon } from "./icons.js";
+import { t, unseen } from "./language.js";
+import { status } from "./site.js";
+import { alertLevel, bannerAlert, step } from "./standing.js";
+
+/** Keep the banners up to date. */
+export function showAlerts() {
+  status.watch((answer) => {
+    const grave = (alert) => (alertLevel(alert) === "error" ? 0 : 1);
+    const alerts = [...answer.alerts].sort((one, other) => grave(one) - grave(other));
+    byId("alerts").hidden = alerts.length === 0;
+    put(byId("alert-list"), alerts.map((alert) => banner(alert, answer)));
+  });
+}
+
+function banner(alert, answer) {
+  const grade = alertLevel(alert);
+  const theirs = alert === bannerAlert(answer);
+  return el(
+    "li",
+    { class: `note ${grade}` },
+    icon(grade),
+    el(
+      "div",
+      {},
+      el("p", {}, unseen(t(`level.${grade}`)), el("strong", {}, t(`alert.${alert}`)), " ", date(alert, answer)),
+      el("p", {}, theirs ? said(answer.banner.text) : step(alert, answer)),
+    ),
+  );
+}
+
+function date(alert, { license, buffer }) {
+  const ends = { expiring: license.expires, "service-expiring": license.serviceExpires, "buffer-ending": buffer?.expires }[alert];
+  return ends ? t("alert.when", { date: dated(ends), span: span(until(ends)) }) : "";
+}

@@ -1,0 +1,49 @@
+// What the page knows just now, and whom to tell when that changes.
+
+class Held {
+  #listeners = [];
+
+  constructor(value = null) {
+    this.value = value;
+  }
+
+  /** Hold another value and tell everybody; they get the one before as well. */
+  set(value) {
+    const before = this.value;
+    this.value = value;
+    for (const listener of this.#listeners) listener(value, before);
+  }
+
+  /** Be told of every value, and of the present one at once. */
+  watch(listener) {
+    this.#listeners.push(listener);
+    if (this.value !== null) listener(this.value, null);
+  }
+}
+
+/** Who is signed in: `{name, scopes, expires}`. */
+export const session = new Held();
+
+/** The newest answer, as `GET /v1/status` gives it. */
+export const status = new Held();
+
+/** The stream: `{state: "connecting" | "live" | "lost", error}`; the error is what made it break, if that is known. */
+export const link = new Held({ state: "connecting", error: null });
+
+/** When the answer was last known to be the newest, in milliseconds; null before the first. */
+export const fresh = { at: null };
+
+/** Be told whether this session may change anything, at once and whenever another one may differ. */
+export function watchRights(listener) {
+  let known = null;
+  session.watch(() => {
+    if (mayChange() === known) return;
+    known = mayChange();
+    listener(known);
+  });
+}
+
+export const mayChange = () => Boolean(session.value?.scopes.includes("admin"));
+
+/** Whether the answer that is shown may no longer be the newest. */
+export const doubtful = () => link.value.state === "lost" || Boolean(status.value?.stale);

@@ -1,0 +1,112 @@
+"""`GET /v1/licenses/records.csv`: the history for a spreadsheet, sent a page at a time while it is read.
+
+The form is that of RFC 4180. A spreadsheet takes a cell that begins with certain characters for a formula and computes
+it; since others than the reader choose names, such a cell gets an apostrophe in front.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import logging
+from collections.abc import Iterable
+
+import msgspec
+from aiohttp import web
+
+from cluster.records import LARGEST_PAGE, BadRecord, RecordPages
+from cluster.store import StoreError
+from coordinator.answers import store_away
+from coordinator.calls import SERVICES, Call
+from coordinator.record_wishes import FILTERED, IN_ORDER, filter_in, order_in
+from licensing.records import Record
+
+log = logging.getLogger(__name__)
+
+QUOTA = ("hosts", "cpuSockets", "cpuCores")
+COLUMNS = (
+    *("number", "uploadDate", "action", "sentence", "managementType", "authorizationMethod", "item", *QUOTA, "status"),
+    *("issuedDate", "expiredDate", "name", "licenceId", "keyId", "replaced", "who", "node", "previousHash", "hash"),
+)
+"""The members of a record by their names in JSON, with the units of its quota in place of that."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+async def get_csv(request: web.Request) -> web.StreamResponse:
+    """Answer with all records that are wanted, in the order asked for; those that cannot be read say so in their row.
+
+    When the store fails in the middle the connection is cut, so that nobody takes a part for the whole.
+    """
+    order, wanted, services = order_in(request), filter_in(request), request.app[SERVICES]
+    pages = RecordPages(services.store, services.keys)
+    try:
+        found = await pages.find(wanted, order.sort_by, descending=order.descending)
+    except StoreError as error:
+        raise store_away(error) from error
+    response = web.StreamResponse(headers=_headers(f"{services.outlook.clock.now():%Y-%m-%d}"))
+    keys = (*found.wanted, *found.unreadable)
+    try:
+        with contextlib.suppress(ConnectionError):  # whoever asked has gone
+            await response.prepare(request)
+            await response.write(_lines([COLUMNS]))
+            for first in range(0, len(keys), LARGEST_PAGE):
+                records = await pages.read(keys[first : first + LARGEST_PAGE])
+                await response.write(_lines(map(_row, records)))
+    except StoreError as error:
+        log.warning("the history could not be read to its end", extra={"why": str(error)})
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+def _headers(day: str) -> dict[str, str]:
+    return {
+        "Content-Type": "text/csv; charset=utf-8; header=present",
+        "Content-Disposition": f'attachment; filename="licence-records-{day}.csv"',
+        "Cache-Control": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _row(record: Record | BadRecord) -> list[str]:
+    facts = _facts_of_bad(record) if isinstance(record, BadRecord) else _facts_of(record)
+    return [_defused(facts.get(column)) for column in COLUMNS]
+
+
+def _facts_of(record: Record) -> dict[str, object]:
+    units = " ".join(unit.value for unit in record.authorization_method)
+    return {**msgspec.to_builtins(record), **msgspec.to_builtins(record.quota), "authorizationMethod": units}
+
+
+def _facts_of_bad(record: BadRecord) -> dict[str, object]:
+    number = record.key.rpartition("/")[2]
+    return {
+        "number": int(number) if number.isdecimal() else number,
+        "sentence": f"The record cannot be read: {record.why}.",
+    }
+
+
+def _defused(fact: object) -> str:
+    cell = "" if fact is None else str(fact)
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+CALLS: tuple[Call, ...] = (
+    Call(
+        "GET",
+        "/licenses/records.csv",
+        get_csv,
+        "read",
+        "Give the history of licences and keys as a file for spreadsheets.",
+        {200: {"text/csv": str}},
+        parameters=(*IN_ORDER, *FILTERED),
+        refuses=(503,),
+    ),
+)

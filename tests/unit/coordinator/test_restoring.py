@@ -1,0 +1,206 @@
+"""Restoring a backup whose history parted from the site's long ago, and being interrupted at any step of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from cluster.record_batches import read_records
+from cluster.records import RecordPages, index_writes, verify_stored
+from cluster.report import Fingerprint
+from cluster.store import Condition, Unavailable, Write
+from cluster.values import decode_value, encode_value
+from coordinator.backup import Backup, seal
+from coordinator.published import Snapshot
+from coordinator.restoring import on_its_way
+from licensing import canonical
+from licensing.ledger import KeyState, Ledger
+from licensing.ledger import Site as SiteIdentity
+from licensing.records import Altered, ChainHead, Record, append
+from tests.history import BEGINNING, content
+from tests.unit.coordinator.running import Coordinator, Counting, Site, ready
+from tests.unit.coordinator.serving import AS_ADMIN, refusal, serving
+from tests.unit.coordinator.stored import DAY, KEYS, NOW, SECOND, SITE, TRIAL_START, A, B
+from tests.waiting import eventually
+
+IDENTITY = SiteIdentity(SITE, (A, B), TRIAL_START)
+LONG = 45
+"""Records that the histories do not share: they take several transactions to stage and to move."""
+
+
+def history(who: str, count: int, shared: Sequence[Record] = ()) -> list[Record]:
+    """Return a history of so many records that goes on from a shared beginning, with dates of its own."""
+    records = list(shared)
+    head = ChainHead(len(shared), shared[-1].hash) if shared else ChainHead()
+    while len(records) < count:
+        issued = BEGINNING + len(records) * SECOND + len(who) * DAY
+        said = content(len(records), who=who, issued_date=issued, expired_date=issued + 300 * DAY)
+        record, head = append(head, said)
+        records.append(record)
+    return records
+
+
+def ledger_of(sequence: int, records: Sequence[Record]) -> Ledger:
+    """Return a ledger that knows this history."""
+    return Ledger(sequence, record_count=len(records), record_hash=records[-1].hash)
+
+
+async def site_with(records: Sequence[Record]) -> Site:
+    """Return a site with this history whose nodes report no keys."""
+    site = Site()
+    site.put(KEYS.site, encode_value(IDENTITY))
+    site.put(KEYS.ledger, encode_value(ledger_of(50, records)))
+    for record in records:
+        site.cluster.apply(index_writes(KEYS, record))
+    for node in A, B:
+        await site.report(node, fingerprint=Fingerprint(node, ("x",)))
+    return site
+
+
+def backup_of(records: Sequence[Record]) -> bytes:
+    """Return a call's body that restores a site with this history."""
+    found = Backup(NOW, Snapshot(IDENTITY, ledger_of(5000, records)), tuple(records))
+    return b'{"restore":' + canonical.encode(seal(found)) + b"}"
+
+
+def ledger(site: Site) -> Ledger:
+    """Return the stored ledger."""
+    return decode_value(KEYS.ledger, site.cluster.entries[KEYS.ledger].value, Ledger)
+
+
+async def altered(site: Site) -> Altered | None:
+    """Return the first record that is not as it was written."""
+    found = ledger(site)
+    return await verify_stored(site.client(), KEYS, ChainHead(found.record_count, found.record_hash), found.restored)
+
+
+def waiting(site: Site) -> list[str]:
+    """Return what is staged."""
+    return [key for key in site.cluster.entries if key.startswith(KEYS.staging)]
+
+
+def is_restored(site: Site) -> bool:
+    """Whether the backup's ledger counts, and all of its history is in its place."""
+    found = ledger(site)
+    return found.sequence > 5000 and on_its_way(found) is None
+
+
+async def check_restored(site: Site, records: Sequence[Record], others: Sequence[Record]) -> None:
+    """Check that the history is the backup's, followed by that it was restored, and nothing is left of the other."""
+    stored = await read_records(site.client(), KEYS, ledger(site).record_count)
+    assert list(stored[: len(records)]) == list(records)
+    assert stored[len(records)].number == max(len(records), len(others))
+    assert await altered(site) is None
+    assert waiting(site) == []
+    pages = RecordPages(site.client(), KEYS)
+    for order in "uploadDate", "issuedDate", "expiredDate":
+        assert (await pages.page(0, 1, order))[1] == len(stored)
+
+
+SHARED = history("admin", 3)
+CASES = {
+    "nothing shared": (history("backup", LONG), history("present", LONG)),
+    "longer": (history("backup", LONG + 40, SHARED), history("present", LONG, SHARED)),
+    "shorter": (history("backup", LONG, SHARED), history("present", LONG + 40, SHARED)),
+    "a beginning": (SHARED, history("present", LONG, SHARED)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_history_of_any_length_is_put_in_place(tmp_path: Path, case: str) -> None:
+    """However long ago it parted from the site's, the backup's history is whole afterwards and the other one gone."""
+    records, others = CASES[case]
+    site = await site_with(others)
+    async with Coordinator(site.client(), tmp_path).at_work() as one, serving(one) as client:
+        await ready(one, KeyState.NONE)
+        others = list(await read_records(site.client(), KEYS, ledger(site).record_count))
+        response = await client.put("/v1/site/actions", data=backup_of(records), headers=AS_ADMIN)
+        assert response.status == 200, await response.text()
+        await eventually(lambda: is_restored(site))
+    await check_restored(site, records, others)
+
+
+class Dying(Counting):
+    """A client of the store whose node is cut off after so many of the writes that belong to a restore."""
+
+    left = 10**9
+
+    async def commit(self, conditions: Sequence[Condition], writes: Sequence[Write]) -> int:
+        """Commit, or be cut off."""
+        if self.left == 0:
+            raise Unavailable("this node was cut off")
+        revision = await super().commit(conditions, writes)
+        if any(write.key.startswith((KEYS.staging, KEYS.inboxes)) for write in writes):
+            self.left -= 1
+        return revision
+
+
+STEPS = 11
+"""Two to stage, one to order, one to switch, seven to move; the last case is not interrupted."""
+
+
+@pytest.mark.parametrize("step", range(STEPS + 1))
+async def test_a_restore_may_be_interrupted_at_every_step(tmp_path: Path, step: int) -> None:
+    """What is stored is right whenever it stops: either nothing was restored, or the next leader completes it."""
+    records, others = history("backup", 110, SHARED), history("present", 70, SHARED)
+    site = await site_with(others)
+    store = Dying(site.cluster)
+    async with Coordinator(store, tmp_path / "1").at_work() as one, serving(one) as client:
+        await ready(one, KeyState.NONE)
+        others = list(await read_records(site.client(), KEYS, ledger(site).record_count))
+        store.left = step
+        asked = asyncio.create_task(client.put("/v1/site/actions", data=backup_of(records), headers=AS_ADMIN))
+        await eventually(lambda: store.left == 0 or is_restored(site))
+        assert await altered(site) is None
+        asked.cancel()
+    ordered = any(key.startswith(KEYS.inboxes) for key in site.cluster.entries)
+    switched = ledger(site).sequence > 5000
+    assert (switched, is_restored(site)) == (step >= 4, step == STEPS)
+    assert await altered(site) is None
+    async with Coordinator(site.client(), tmp_path / "2", B).at_work() as two, serving(two, B) as client:
+        await ready(two, KeyState.NONE)
+        if not (ordered or switched):
+            assert list(await read_records(site.client(), KEYS, ledger(site).record_count)) == others
+            response = await client.put("/v1/site/actions", data=backup_of(records), headers=AS_ADMIN)
+            assert response.status == 200, await response.text()
+        await eventually(lambda: is_restored(site))
+    await check_restored(site, records, others)
+
+
+async def test_while_a_history_is_put_in_place_there_is_no_other_backup(tmp_path: Path) -> None:
+    """Half of each history is no backup, and nothing is restored over another restore; both are told to wait."""
+    site = await site_with(history("present", 70, SHARED))
+    store = Dying(site.cluster)
+    async with Coordinator(store, tmp_path).at_work() as one, serving(one) as client:
+        await ready(one, KeyState.NONE)
+        store.left = 6
+        response = await client.put(
+            "/v1/site/actions", data=backup_of(history("backup", 110, SHARED)), headers=AS_ADMIN
+        )
+        assert response.status == 200, await response.text()
+        await eventually(lambda: store.left == 0)
+        for late in (
+            await client.get("/v1/site/backup", headers=AS_ADMIN),
+            await client.put("/v1/site/actions", data=backup_of(history("third", 9)), headers=AS_ADMIN),
+        ):
+            assert (await refusal(late))[:2] == (409, "restore-not-finished")
+        store.left = 10**9
+        await eventually(lambda: is_restored(site))
+        assert (await client.get("/v1/site/backup", headers=AS_ADMIN)).status == 200
+
+
+async def test_what_an_interrupted_restore_left_behind_goes_with_the_next_one(tmp_path: Path) -> None:
+    """Records that were staged for nothing are deleted when another restore is done."""
+    site = await site_with(SHARED)
+    for record in history("gone", 9):
+        site.put(KEYS.staged("another", record.number), encode_value(record))
+    records = history("backup", LONG, SHARED)
+    async with Coordinator(site.client(), tmp_path).at_work() as one, serving(one) as client:
+        await ready(one, KeyState.NONE)
+        others = list(await read_records(site.client(), KEYS, ledger(site).record_count))
+        assert (await client.put("/v1/site/actions", data=backup_of(records), headers=AS_ADMIN)).status == 200
+        await eventually(lambda: is_restored(site))
+    await check_restored(site, records, others)

@@ -9,8 +9,8 @@ from typing import Any
 
 from licensing.envelope import PRODUCT, seal
 from licensing.keyring import key_id
-from licensing.model import Edition, Licence, Quota
-from licensing.request_code import binding_of, parse
+from licensing.licence import Edition, Licence, Quota
+from licensing.request_code import RequestCode, binding_of, parse
 from tests.netsite.netsite import NetSite
 
 UPLOAD = "/v1/licenses"
@@ -18,8 +18,18 @@ UPLOAD = "/v1/licenses"
 
 def new_licence(site: NetSite, label: str) -> tuple[str, bytes]:
     """Return the name and the file of a licence that answers the request code which a node gives out now."""
+    return licence_for(site, request_code(site, label))
+
+
+def request_code(site: NetSite, label: str) -> RequestCode:
+    """Return the request code that a node gives out now."""
     answer = site.call(label, "GET", "/v1/licenses/request-code")
     assert answer.status == 200, answer.body
+    return parse(answer.body.decode())
+
+
+def licence_for(site: NetSite, code: RequestCode) -> tuple[str, bytes]:
+    """Return the name and the file of a new licence that answers a request code."""
     now, name = dt.datetime.now(dt.UTC), uuid.uuid4().hex
     licence = Licence(
         licence_id=name,
@@ -32,7 +42,7 @@ def new_licence(site: NetSite, label: str) -> tuple[str, bytes]:
         not_before=now,
         expires=now + dt.timedelta(days=300),
         quota=Quota(hosts=10),
-        binding=binding_of(parse(answer.body.decode())),
+        binding=binding_of(code),
     )
     vendor = site.site.vendor
     return name, seal(licence, key_id(vendor.public_key().public_bytes_raw()), vendor)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from licensing import keyring
 from licensing.envelope import PRODUCT, seal
 from licensing.genuine import judge_key
-from licensing.model import Edition, KeyBinding, Licence, Quota
+from licensing.licence import Edition, KeyBinding, Licence, Quota
 from usbwatch.bus import Judge
 
 ISSUED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

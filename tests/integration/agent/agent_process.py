@@ -19,7 +19,7 @@ from cluster.store import Entry, Store
 from cluster.values import decode_value
 from licensing.envelope import PRODUCT, seal
 from licensing.keyring import Keyring, VendorKey, key_id, render_keyring
-from licensing.model import Edition, KeyBinding, Licence, Quota
+from licensing.licence import Edition, KeyBinding, Licence, Quota
 from usbwatch.simulated import SimulatedKey
 
 SITE = "site-1"

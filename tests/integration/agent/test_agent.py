@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster.etcd import EtcdStore
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.etcd_server import EtcdServer
 from tests.integration.agent.agent_process import KEYS, NODE, AgentProcess, licensed_key
 from tests.waiting import eventually

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cluster.report import Report
 from cluster.store import Entry
 from cluster.values import decode_value
-from licensing.model import Challenge
+from licensing.seen import Challenge
 from tests.kernel.agent import READ_DEADLINE
 from tests.kernel.devices import Devices
 from tests.kernel.guest_site import licence_key, readings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.usbmodel.testbed import Key, UmockBus
 from tests.usbmodel.vendor import Vendor
 from usbwatch.bus import KeySet

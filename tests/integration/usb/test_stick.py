@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.integration.usb.loops import SIZE, loop_device, number_of
 from tests.usbmodel.gpt import licence_disk
 from tests.usbmodel.testbed import Key, UmockBus

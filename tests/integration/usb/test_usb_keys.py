@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from licensing.model import Challenge, Reading
+from licensing.seen import Challenge, Reading
 from tests.integration.usb.hub import all_ok, genuine, plug_eight
 from tests.usbmodel.testbed import KEYBOARD, STICK, Key, UmockBus
 from tests.usbmodel.vendor import Vendor

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from licensing.model import Reading
+from licensing.seen import Reading
 from tests.usbmodel.testbed import Key, UmockBus
 from tests.usbmodel.vendor import Vendor
 from tests.usbmodel.watched import Watched

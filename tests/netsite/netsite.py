@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agent.fingerprint import HARDWARE, MACHINE_ID
 from cluster.local_etcd import find_etcd
 from console.demo_site import Node, lay_out
 from tests.netsite.asking import ETCD_PORT, Member, call
@@ -31,6 +33,10 @@ ADDRESSES = {"a": "10.77.0.1", "b": "10.77.0.2", "w": "10.77.0.3", "c": "10.77.0
 VIRTUAL_IP = "10.77.0.100"
 PORT = 8441
 WITNESS, CLIENT, VIP = "w", "c", "vip"
+MEMBERS = ("a", "b", WITNESS)
+DISKS = ("state", "etcd")
+IDENTITY = "identity"
+"""The file from which a machine has what tells it from others."""
 STATE_DISK = 2 << 20
 ETCD_DISK = 320 << 20
 """Bytes: etcd takes 64 MB for its journal in advance, and as much again for the next."""
@@ -106,6 +112,17 @@ class NetNode:
         """Give the room back."""
         self.host.run("rm", "-f", str(self.folder / name / "filler"))
 
+    def lose_disk(self, name: str) -> None:
+        """Have a new disk, with nothing on it; what uses the old one must have ended."""
+        self.host.run("find", str(self.folder / name), "-mindepth", "1", "-delete")
+
+    def become_another_machine(self) -> None:
+        """End everything by force, and have new hardware with empty disks from then on."""
+        self.kill()
+        for name in DISKS:
+            self.lose_disk(name)
+        (self.folder / IDENTITY).write_text(str(uuid.uuid4()), encoding="ascii")
+
 
 class NetSite:
     """The site; `start` returns when it is at rest, `close` ends all of it.
@@ -128,10 +145,17 @@ class NetSite:
         self._keys = 0
 
     def _host(self, name: str, folder: Path) -> Host:
-        disks = {} if name == CLIENT else {folder / name / "state": STATE_DISK, folder / name / "etcd": ETCD_DISK}
+        if name == CLIENT:
+            return Host(name)
+        disks = {folder / name / disk: size for disk, size in zip(DISKS, (STATE_DISK, ETCD_DISK), strict=True)}
         for disk in disks:
             disk.mkdir(parents=True)
-        return Host(name, disks)
+        host, identity = Host(name, disks), folder / name / IDENTITY
+        identity.write_text(str(uuid.uuid4()), encoding="ascii")
+        for source in (*HARDWARE.values(), MACHINE_ID):  # else all hosts would be the same machine
+            if (Path("/") / source).exists():
+                host.run("mount", "--bind", str(identity), f"/{source}")
+        return host
 
     def _node(self, node: Node) -> NetNode:
         label, folder = node.label, node.folder
@@ -148,7 +172,7 @@ class NetSite:
         }
         found = NetNode(self.hosts[label], folder, commands)
         found.keepalived.leftovers = parent, child
-        nearest_first = sorted(("a", "b", "w"), key=lambda each: each != label)
+        nearest_first = sorted(MEMBERS, key=lambda each: each != label)
         common = {
             "TWINKEY_LEASE_TTL": str(LEASE_TTL),
             "TWINKEY_ETCD_ENDPOINTS": ",".join(f"{ADDRESSES[each]}:{ETCD_PORT}" for each in nearest_first),
@@ -168,7 +192,7 @@ class NetSite:
         """Repair the network and the disks, start what does not run, and thaw what is frozen."""
         self.network.heal()
         for machine in self.members.values():
-            for disk in "state", "etcd":
+            for disk in DISKS:
                 machine.empty_disk(disk)
             machine.start()
 
@@ -181,12 +205,17 @@ class NetSite:
                     file.unlink()
         if not self.site.nodes["a"].has(self.base.key_id):
             self.plug("a", self.base)
+        self.read()
+        eventually_sync(lambda: all(self._rests(name) for name in (*self.labels, VIP)), AT_REST)
+        eventually_sync(self._members_agree, AT_REST)
+
+    def read(self) -> Readers:
+        """Begin to read, unless somebody reads already; return the readers."""
         if self.readers is None:
             targets = {label: Target(ADDRESSES[label], ANSWERED) for label in self.labels}
             targets[VIP] = Target(VIRTUAL_IP, MOVED)
             self.readers = Readers(self.hosts[CLIENT], targets, PORT, self.site.token)
-        eventually_sync(lambda: all(self._rests(name) for name in (*self.labels, VIP)), AT_REST)
-        eventually_sync(self._members_agree, AT_REST)
+        return self.readers
 
     def _rests(self, target: str) -> bool:
         assert self.readers
@@ -328,10 +357,10 @@ class NetSite:
             raise AssertionError(f"{error}\nlast reading: {last}, {last.status if last else None}") from error
 
 
-def etcd_command(label: str, folder: Path) -> list[str]:
-    """Return the command of an etcd member with the timings that a site's etcd has."""
+def etcd_command(label: str, folder: Path, *, among: Sequence[str] = MEMBERS) -> list[str]:
+    """Return the command of an etcd member with the timings that a site's etcd has; `among` whom it begins."""
     client, peer = f"http://{ADDRESSES[label]}:{ETCD_PORT}", f"http://{ADDRESSES[label]}:2380"
-    cluster = ",".join(f"{each}=http://{ADDRESSES[each]}:2380" for each in ("a", "b", WITNESS))
+    cluster = ",".join(f"{each}=http://{ADDRESSES[each]}:2380" for each in among)
     return [
         str(find_etcd()),
         *("--name", label, "--data-dir", str(folder / label / "etcd" / "data")),

@@ -11,19 +11,25 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from tests.netsite.history import CHECKS, History, UsageReport, faults_of, timeline
+from cluster.values import decode_value, encode_value
+from licensing.ledger import Ledger
+from licensing.policy import DAY
+from tests.netsite.history import CHECKS, History, UsageReport, faults_of, timeline, wrong_removal
 from tests.netsite.netsite import NetSite
 from tests.netsite.readers import Reading
 from tests.netsite.story import play
 from tests.site import KEYS
+from tests.unit.coordinator.stored import history as remembered
+from tests.unit.licensing.signing import day
 
-SECONDS = float(os.environ.get("TWINKEY_HISTORY_SECONDS", "25"))
+SECONDS = float(os.environ.get("TWINKEY_HISTORY_SECONDS", "120"))
 SEED = int(os.environ.get("TWINKEY_HISTORY_SEED", str(secrets.randbelow(10**6))))
-ROOT = Path(__file__).parents[3]
+
+pytestmark = pytest.mark.timeout(SECONDS + 120)  # whichever test comes first plays the story
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> History:
         site.close()
 
 
-@pytest.mark.timeout(SECONDS + 120)
 def test_a_random_story_keeps_everything(recorded: History) -> None:
     """Whatever breaks: no upload is lost or doubled, nothing goes back, and nobody is told "Expired"."""
     assert len(recorded.published) > 3
@@ -115,6 +120,16 @@ def lasting_longer(history: History) -> History:
     return with_status(history, statuses(history)[-1], b'"expires":"20', b'"expires":"21')
 
 
+def with_another_buffer(history: History) -> History:
+    """Return the history in which the last ledger has another end of the buffer of a key that was not removed then."""
+    place = [n for n, version in enumerate(history.versions) if version.key == KEYS.ledger][-1]
+    version = history.versions[place]
+    ledger = decode_value(version.key, version.value, Ledger)
+    key = structs.replace(ledger.keys[0], buffer_until=day("2026-01-01"))
+    changed = version._replace(value=encode_value(structs.replace(ledger, keys=(key, *ledger.keys[1:]))))
+    return replace(history, versions=[*history.versions[:place], changed, *history.versions[place + 1 :]])
+
+
 TAMPERINGS: dict[str, Callable[[History], History]] = {
     "uploads_are_kept": with_a_lost_upload,
     "usage_is_kept": lambda history: replace(history, usage=[UsageReport(10**9, 0.0, 0.0, 200)]),
@@ -125,6 +140,7 @@ TAMPERINGS: dict[str, Callable[[History], History]] = {
     "readers_are_told_what_was_published": without_the_last,
     "nobody_is_told_expired": told_expired,
     "licences_last_as_the_law_says": lasting_longer,
+    "removals_grant_what_the_law_says": with_another_buffer,
     "records_are_chained": lambda history: replace(history, records=history.records[:-1]),
 }
 
@@ -138,3 +154,44 @@ def test_a_history_that_was_tampered_with_is_found(recorded: History, check: str
 def test_an_upload_that_was_refused_and_is_installed_is_found(recorded: History) -> None:
     """An upload that is installed although the caller was told that it was refused is found."""
     assert "uploads_are_kept" in faults_of(with_answers(recorded, 409))
+
+
+def test_an_upload_that_was_taken_and_of_which_nobody_knows_is_found(recorded: History) -> None:
+    """An upload that was answered with 202, is not installed, and has no outcome is found."""
+    lost = replace(recorded.uploads[0], http=202, name="lost")
+    assert "uploads_are_kept" in faults_of(replace(recorded, uploads=[lost]))
+
+
+@pytest.mark.parametrize(
+    ("last", "granted", "removed", "until"),
+    [
+        pytest.param(None, None, "2026-03-01", "2026-03-31", id="first"),
+        pytest.param("2026-01-01", "2026-01-31", "2026-03-01", "2026-01-31", id="59 days later"),
+        pytest.param("2026-01-01", "2026-01-31", "2026-03-02", "2026-05-01", id="60 days later"),
+        pytest.param("2026-01-01", "2026-01-31", "2027-02-01", "2026-01-31", id="expired"),
+    ],
+)
+def test_a_removal_that_grants_anything_else_is_found(
+    last: str | None, granted: str | None, removed: str, until: str
+) -> None:
+    """Of a removal, what the rules grant is right, and what any other of them would grant is found."""
+    before = remembered(last_removal=last and day(last), buffer_until=granted and day(granted), out_since=day(removed))
+    others = (granted and day(granted), day(removed) + 30 * DAY, day(removed) + 60 * DAY)
+    for end in {day(until), *others}:
+        after = structs.replace(before, last_removal=day(removed), buffer_until=end)
+        assert bool([*wrong_removal(before, after, day(removed))]) == (end != day(until))
+
+
+@pytest.mark.parametrize(
+    ("out", "removed", "settled"),
+    [
+        pytest.param("2026-03-01", "2026-03-02", "2026-03-09", id="another time"),
+        pytest.param("2026-03-01", "2026-03-01", "2026-02-28", id="too early"),
+        pytest.param("2026-03-01", None, "2026-03-09", id="forgotten"),
+    ],
+)
+def test_a_removal_at_a_wrong_time_is_found(out: str, removed: str | None, settled: str) -> None:
+    """A removal begins when the key went out of service, counts when that has lasted, and is not forgotten."""
+    before = remembered(last_removal=day("2026-02-01"), buffer_until=day("2026-03-03"), out_since=day(out))
+    after = structs.replace(before, last_removal=removed and day(removed))
+    assert [*wrong_removal(before, after, day(settled))]

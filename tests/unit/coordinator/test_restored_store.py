@@ -344,9 +344,9 @@ async def test_whoever_leads_the_same_one_of_two_ledgers_counts(copied: Copied, 
         await eventually(lambda: Alert.STORE_RESTORED in one.status.alerts)
         async with copied.node(B if first == A else A).at_work() as two:
             await all_well(one, two, above=index)
+            await eventually(lambda: [copied.disk(node).ledger for node in (A, B)] == [copied.ledger] * 2)
     assert copied.ledger.installed == better.installed
     assert await copied.altered() is None
-    assert [copied.disk(node).ledger for node in (A, B)] == [copied.ledger] * 2
 
 
 async def test_a_node_says_that_its_ledger_gave_way(copied: Copied) -> None:

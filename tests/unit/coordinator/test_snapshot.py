@@ -126,6 +126,15 @@ def test_a_ledger_never_gives_way_to_an_older_one(tmp_path: Path) -> None:
         assert found.sequence == kept
 
 
+def test_a_ledger_gives_way_to_one_of_its_sequence_that_counts_more(tmp_path: Path) -> None:
+    """That is what etcd has, and a person is told; one that counts less is not remembered."""
+    found, more, less = memory(tmp_path), with_sequence(5, record_count=4), with_sequence(5, record_count=3)
+    for seen, kept, notices in [(less, less, 0), (less, less, 0), (more, more, 1), (less, more, 1)]:
+        found.take(facts_in(seen, KEYS, KEYRING))
+        assert found.newest is not None
+        assert (found.newest.ledger, len(found.notices)) == (kept.ledger, notices)
+
+
 def test_what_is_missing_or_bad_is_remembered_as_it_was(tmp_path: Path) -> None:
     """An answer, a clock or usage that cannot be read does not take away the one before; a missing site stops all."""
     found = memory(tmp_path)

@@ -117,7 +117,7 @@ class Guard:
         Raises:
             ApiError: 401 for a token that is not known, 429 after too many of them from the same address.
         """
-        peer = _network(request.remote or "")
+        peer = network_of(request.remote or "")
         if wait := self._wrong_tokens.wait(peer):
             raise _too_often("Too many wrong tokens were given from this address in the last minute.", wait)
         token = token_of(text, self._tokens)
@@ -153,13 +153,15 @@ def _on_socket(request: web.Request) -> bool:
     return own is not None and own.family == socket.AF_UNIX
 
 
-def _network(peer: str) -> str:
+def network_of(peer: str) -> str:
     """Return what stands for an address: with IPv6 its network, of which everybody has all addresses."""
     try:
         address = ipaddress.ip_address(peer)
     except ValueError:
         return peer
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else peer  # noqa: PLR2004
+    if isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped:
+        return peer
+    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def _own_names() -> set[str]:

@@ -65,7 +65,14 @@ async function synchronise() {
   const response = await send("PUT", "/licenses/actions", { reloadLicense: {} });
   const done = await outcomeOf(response, () => working(t("orders.waiting")));
   const heading = t(done.changed ? "actions.synchronised" : "actions.nothingNew");
-  put(result, note("ok", el("p", {}, el("strong", {}, heading), " ", said(done.text)), done.warnings.map((text) => said(text, "p"))));
+  put(
+    result,
+    note(
+      "ok",
+      el("p", {}, el("strong", {}, heading), " ", said(done.text)),
+      done.warnings.map((text) => said(text, "p")),
+    ),
+  );
 }
 
 const working = (text) => put(result, el("p", {}, text), el("progress", { "aria-label": text }));

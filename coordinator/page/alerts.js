@@ -1,9 +1,10 @@
 // A banner for every alert, the gravest first. The sentence that names whom to contact is the server's own.
 
-import { byId, el, put, said } from "./dom.js";
+import { now } from "./clock.js";
+import { byId, el, put, said, unseen } from "./dom.js";
 import { dated, span, until } from "./format.js";
 import { icon } from "./icons.js";
-import { t, unseen } from "./language.js";
+import { t, word } from "./language.js";
 import { status } from "./site.js";
 import { alertLevel, bannerAlert, step } from "./standing.js";
 
@@ -13,7 +14,10 @@ export function showAlerts() {
     const grave = (alert) => (alertLevel(alert) === "error" ? 0 : 1);
     const alerts = [...answer.alerts].sort((one, other) => grave(one) - grave(other));
     byId("alerts").hidden = alerts.length === 0;
-    put(byId("alert-list"), alerts.map((alert) => banner(alert, answer)));
+    put(
+      byId("alert-list"),
+      alerts.map((alert) => banner(alert, answer)),
+    );
   });
 }
 
@@ -27,13 +31,17 @@ function banner(alert, answer) {
     el(
       "div",
       {},
-      el("p", {}, unseen(t(`level.${grade}`)), el("strong", {}, t(`alert.${alert}`)), " ", date(alert, answer)),
-      el("p", {}, theirs ? said(answer.banner.text) : step(alert, answer)),
+      el("p", {}, unseen(t(`level.${grade}`)), el("strong", {}, word("alert", alert)), date(alert, answer)),
+      el("p", {}, theirs ? said(answer.banner.text) : step(alert, answer, now())),
     ),
   );
 }
 
 function date(alert, { license, buffer }) {
-  const ends = { expiring: license.expires, "service-expiring": license.serviceExpires, "buffer-ending": buffer?.expires }[alert];
+  const ends = {
+    expiring: license.expires,
+    "service-expiring": license.serviceExpires,
+    "buffer-ending": buffer?.expires,
+  }[alert];
   return ends ? t("alert.when", { date: dated(ends), span: span(until(ends)) }) : "";
 }

@@ -47,14 +47,29 @@ async function outlook({ license, nodes }) {
 
 function show() {
   if (status.value === null) return;
-  put(byId("buffer-body"), now(status.value), foretold && outlookNote(), trouble && problem(trouble), known && history());
+  put(
+    byId("buffer-body"),
+    now(status.value),
+    foretold && outlookNote(),
+    trouble && problem(trouble),
+    known && history(),
+  );
 }
 
 function now({ buffer, license }) {
   if (!buffer) return el("p", {}, t("buffer.none"));
   const over = Date.parse(buffer.expires) <= Date.parse(status.value.asOf);
   const level = over || license.status !== "Valid" ? "error" : "warning";
-  return note(level, el("p", {}, parts(over ? "buffer.over" : "buffer.runs", { date: when(buffer.expires) }), " ", el("strong", {}, left(buffer.expires))));
+  return note(
+    level,
+    el(
+      "p",
+      {},
+      parts(over ? "buffer.over" : "buffer.runs", { date: when(buffer.expires) }),
+      " ",
+      el("strong", {}, left(buffer.expires)),
+    ),
+  );
 }
 
 const outlookNote = () =>
@@ -74,7 +89,15 @@ function table() {
       "table",
       {},
       el("caption", { class: "unseen" }, t("buffer.table")),
-      el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, t(`buffer.${name}`))))),
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          names.map((name) => el("th", { scope: "col" }, t(`buffer.${name}`))),
+        ),
+      ),
       el("tbody", {}, known.map(row)),
     ),
   );
@@ -83,7 +106,9 @@ function table() {
 function row(key) {
   const node = status.value.nodes.find((one) => one.managementNodeUuid === key.node);
   const date = (iso) => (iso ? when(iso) : "–");
-  const standing = key.outSince ? parts("buffer.outSince", { date: when(key.outSince) }) : t(key.inUse ? "buffer.inUse" : "buffer.inService");
+  const standing = key.outSince
+    ? parts("buffer.outSince", { date: when(key.outSince) })
+    : t(key.inUse ? "buffer.inUse" : "buffer.inService");
   return el(
     "tr",
     {},
@@ -91,7 +116,12 @@ function row(key) {
     el("td", {}, node?.name ?? "–"),
     el("td", {}, date(key.lastRemoval)),
     el("td", {}, standing),
-    el("td", {}, date(key.bufferExpires), key.inUse && key.outSince && key.bufferExpires && ` · ${left(key.bufferExpires)}`),
+    el(
+      "td",
+      {},
+      date(key.bufferExpires),
+      key.inUse && key.outSince && key.bufferExpires && ` · ${left(key.bufferExpires)}`,
+    ),
     el("td", {}, date(key.bufferUncapped)),
   );
 }

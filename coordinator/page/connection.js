@@ -7,10 +7,15 @@ import { icon } from "./icons.js";
 import { listed, parts, t } from "./language.js";
 import { doubtful, fresh, link, status } from "./site.js";
 
+let before = []; // what was said while the answer was fresh: the rest says why it no longer is
+
 /** Keep both up to date. */
 export function showConnection() {
   link.watch(show);
-  status.watch(show);
+  status.watch((answer) => {
+    if (!answer.stale) before = answer.reasons;
+    show();
+  });
   everySecond(count);
 }
 
@@ -18,7 +23,7 @@ function show() {
   const state = link.value.state === "live" && status.value?.stale ? "stale" : link.value.state;
   const shapes = { live: "ok", connecting: "info", stale: "warning", lost: "warning" };
   put(byId("connection"), icon(shapes[state]), t(`connection.${state}`));
-  put(byId("freshness"), doubtful() && status.value && doubt(state));
+  put(byId("freshness"), doubtful() && doubt(state));
   count();
 }
 
@@ -26,22 +31,24 @@ function doubt(state) {
   const lost = state === "lost";
   return el(
     "div",
-    { class: "note warning wide" },
+    { class: "note warning" },
     icon("warning"),
     el(
       "div",
       {},
       el("p", {}, el("strong", {}, t(`freshness.${state}`)), " ", el("span", { id: "age" })),
       lost ? el("p", {}, t("freshness.trying"), " ", otherNode()) : el("p", {}, t("freshness.holds")),
-      !lost && status.value.reasons.filter(aboutAge).map((reason) => said(reason, "p")),
+      lost &&
+        link.value.error &&
+        !link.value.error.ours &&
+        said(`${link.value.error.description} ${link.value.error.hint}`, "p"),
+      !lost && status.value.reasons.filter((reason) => !before.includes(reason)).map((reason) => said(reason, "p")),
     ),
   );
 }
 
-const aboutAge = (reason) => reason !== status.value.keyStateReason && /this is the last answer|does not publish/.test(reason);
-
 function otherNode() {
-  const names = status.value.nodes.map((node) => node.name);
+  const names = (status.value?.nodes ?? []).map((node) => node.name);
   return names.length > 1 ? t("freshness.elsewhere", { nodes: listed(names) }) : "";
 }
 

@@ -1,6 +1,6 @@
 // Elements made from values. Text is always text: nothing that the site says can become markup.
 
-/** Make an element. `props` are attributes, `onclick` and its like listeners; null, undefined and false leave one out. */
+/** Make an element. `props` are attributes, `onclick` and its like listeners; null and false leave one out. */
 export function el(name, props = {}, ...children) {
   return filled(document.createElement(name), props, children);
 }
@@ -22,7 +22,8 @@ function filled(node, props, children) {
   return node;
 }
 
-const wanted = (children) => children.flat(3).filter((child) => child !== null && child !== undefined && child !== false);
+const wanted = (children) =>
+  children.flat(3).filter((child) => child !== null && child !== undefined && child !== false);
 
 /**
  * Put children in the place of an element's own. What looks the same is left alone, and whoever was on an element with
@@ -38,6 +39,9 @@ export function put(target, ...children) {
 }
 
 export const byId = (id) => document.getElementById(id);
+
+/** A word for screen readers only. */
+export const unseen = (text) => el("span", { class: "unseen" }, text);
 
 /** A sentence of the server's, which is English whatever the page's language is. */
 export const said = (text, name = "span") => el(name, { lang: "en" }, text);

@@ -17,7 +17,10 @@ const SEEN = { live: "ok", stale: "warning", unknown: "unknown" };
 export function showKeys() {
   status.watch((answer) => {
     put(byId("key-state"), state(answer));
-    put(byId("nodes"), answer.nodes.map((node) => card(node, answer)));
+    put(
+      byId("nodes"),
+      answer.nodes.map((node) => card(node, answer)),
+    );
   });
 }
 
@@ -27,9 +30,16 @@ function state(answer) {
       "div",
       { class: `verdict small ${levelOf(answer.keyState)}` },
       icon(levelOf(answer.keyState)),
-      el("div", {}, el("h3", {}, t("keys.state", { state: word("keyState", answer.keyState) })), el("p", {}, explain(answer))),
+      el(
+        "div",
+        {},
+        el("h3", {}, t("keys.state", { state: word("keyState", answer.keyState) })),
+        el("p", {}, explain(answer)),
+      ),
     ),
-    answer.vipState && answer.vipState !== "held" && el("p", { class: "vip" }, icon("warning"), t(`vip.${answer.vipState}`)),
+    answer.vipState &&
+      answer.vipState !== "held" &&
+      el("p", { class: "vip" }, icon("warning"), t(`vip.${answer.vipState}`)),
     !answer.leader && el("p", { class: "vip" }, icon("warning"), t("keys.noLeader")),
   ];
 }
@@ -44,12 +54,22 @@ function card(node, answer) {
       "header",
       {},
       el("h3", { id: heading }, t("keys.node", { name: node.name })),
-      el("p", { class: `tag ${SEEN[node.visibility]}` }, icon(SEEN[node.visibility]), word("visibility", node.visibility)),
+      el(
+        "p",
+        { class: `tag ${SEEN[node.visibility]}` },
+        icon(SEEN[node.visibility]),
+        word("visibility", node.visibility),
+      ),
     ),
     el(
       "ul",
       { class: "roles" },
-      leads && el("li", { class: "tag accent" }, leading.since ? parts("keys.leadsSince", { time: clockTime(leading.since) }) : t("keys.leads")),
+      leads &&
+        el(
+          "li",
+          { class: "tag accent" },
+          leading.since ? parts("keys.leadsSince", { time: clockTime(leading.since) }) : t("keys.leads"),
+        ),
       node.vip && el("li", { class: "tag accent" }, t("keys.vip")),
       node.drained && el("li", { class: "tag warning" }, icon("warning"), t("keys.drained")),
     ),
@@ -68,7 +88,11 @@ function keysOf(node, answer) {
   if (!node.ukeys.length) {
     return el("p", { class: "empty" }, t(node.visibility === "unknown" ? "keys.notKnown" : "keys.empty"));
   }
-  return el("ul", { class: "inserted" }, node.ukeys.map((key, place) => inserted(key, node, answer, place)));
+  return el(
+    "ul",
+    { class: "inserted" },
+    node.ukeys.map((key, place) => inserted(key, node, answer, place)),
+  );
 }
 
 function inserted(key, node, { license }, place) {
@@ -84,7 +108,8 @@ function inserted(key, node, { license }, place) {
       el("code", {}, key.keyId),
       el("span", { class: `tag ${shape}` }, icon(shape), word("reading", key.reading)),
       license.keyId === key.keyId && el("span", { class: "tag accent" }, t("keys.inForce")),
-      key.assurance && el("span", { class: "tag", title: t(`assurance.${key.assurance}.text`) }, word("assurance", key.assurance)),
+      key.assurance &&
+        el("span", { class: "tag", title: t(`assurance.${key.assurance}.text`) }, word("assurance", key.assurance)),
     ),
     key.reason && el("p", { class: "small" }, said(key.reason)),
     el(
@@ -93,7 +118,12 @@ function inserted(key, node, { license }, place) {
       copyButton(`copy-${id}`, key.keyId, t("copy.short"), t("copy.ofKey", { key: key.keyId })),
       el(
         "button",
-        { id: `preview-${id}`, type: "button", "aria-label": t("removal.ofKey", { key: key.keyId }), onclick: () => previewRemoval(key.keyId) },
+        {
+          id: `preview-${id}`,
+          type: "button",
+          "aria-label": t("removal.ofKey", { key: key.keyId }),
+          onclick: () => previewRemoval(key.keyId),
+        },
         t("removal.button"),
       ),
     ),

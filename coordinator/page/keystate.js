@@ -25,7 +25,8 @@ export function explain({ keyState, nodes, license }) {
 function fault(holders, told) {
   const crowded = holders.filter((node) => node.ukeys.length >= MANY);
   if (crowded.length >= MANY) return t("keyState.faultBoth", told);
-  if (crowded.length) return t("keyState.faultOne", { node: namesOf(crowded), count: crowded[0].ukeys.length, keys: idsOf(crowded) });
+  if (crowded.length)
+    return t("keyState.faultOne", { node: namesOf(crowded), count: crowded[0].ukeys.length, keys: idsOf(crowded) });
   return holders.length ? t("keyState.faultBroken", told) : t("keyState.missing", told);
 }
 

@@ -1,30 +1,13 @@
 // The page's language: which one it is, and its sentences.
 
-import { el } from "./dom.js";
+import { remembered } from "./remembered.js";
 
 const LOCALES = { en: "en-GB", zh: "zh-CN" };
 
-export const language = (remembered() ?? navigator.language).toLowerCase().startsWith("zh") ? "zh" : "en";
+export const language = (remembered("language") ?? navigator.language).toLowerCase().startsWith("zh") ? "zh" : "en";
 export const locale = LOCALES[language];
 
 const { default: strings } = await import(`./strings.${language}.js`);
-
-function remembered() {
-  try {
-    return localStorage.getItem("language");
-  } catch {
-    return null;
-  }
-}
-
-/** Remember something for the next visit; a browser that keeps nothing only forgets it. */
-export function remember(name, value) {
-  try {
-    localStorage.setItem(name, value);
-  } catch {
-    // see above
-  }
-}
 
 /** The string under a key, with `values` in its {places}. */
 export function t(key, values = {}) {
@@ -46,28 +29,6 @@ export const listed = (names) => new Intl.ListFormat(locale).format(names);
 export function translate() {
   document.documentElement.lang = locale;
   for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  for (const node of document.querySelectorAll("[data-t-label]"))
+    node.setAttribute("aria-label", t(node.dataset.tLabel));
 }
-
-/** Let people choose. The session is in a cookie, so the page can simply begin anew in the other language. */
-export function offerLanguages(select) {
-  select.value = language;
-  select.addEventListener("change", () => {
-    remember("language", select.value);
-    location.reload();
-  });
-}
-
-/** Let people choose between light and dark. */
-export function offerAppearances(select) {
-  const root = document.documentElement.dataset;
-  select.value = root.appearance ?? "";
-  select.addEventListener("change", () => {
-    remember("appearance", select.value);
-    if (select.value) root.appearance = select.value;
-    else delete root.appearance;
-  });
-}
-
-/** A word for screen readers only. */
-export const unseen = (text) => el("span", { class: "unseen" }, text);

@@ -43,7 +43,7 @@ function show() {
       el("dt", {}, t("licence.why")),
       el("dd", {}, why(answer, now())),
       el("dt", {}, t("licence.next")),
-      el("dd", {}, next(answer)),
+      el("dd", {}, next(answer, now())),
     ),
     el("div", { class: "terms" }, terms(answer)),
     facts(answer),
@@ -54,7 +54,12 @@ function end(answer, valid) {
   const at = usableUntil(answer);
   if (at === null) return null;
   const key = valid ? (answer.buffer ? "licence.bufferUntil" : "licence.until") : "licence.since";
-  return el("p", { class: "end" }, parts(until(at) > 0 || !valid ? key : "licence.since", { date: when(at) }), valid && ` · ${left(at)}`);
+  return el(
+    "p",
+    { class: "end" },
+    parts(until(at) > 0 || !valid ? key : "licence.since", { date: when(at) }),
+    valid && ` · ${left(at)}`,
+  );
 }
 
 function terms({ license, buffer }) {
@@ -62,7 +67,10 @@ function terms({ license, buffer }) {
   if (license.expires) found.push(term(t("term.licence"), license.issued, license.expires, 15));
   if (buffer) found.push(term(t("term.buffer"), null, buffer.expires, 7));
   if (license.serviceExpires) found.push(term(t("term.service"), license.issued, license.serviceExpires, 30));
-  else if (license.name) found.push(el("div", { class: "term" }, el("p", {}, t("term.service")), el("p", { class: "muted" }, t("term.noService"))));
+  else if (license.name)
+    found.push(
+      el("div", { class: "term" }, el("p", {}, t("term.service")), el("p", { class: "muted" }, t("term.noService"))),
+    );
   return found;
 }
 
@@ -75,7 +83,7 @@ function term(title, from, to, soon) {
     { class: `term ${state}` },
     el("p", {}, title),
     el("p", { class: "count" }, rest > 0 ? span(rest) : t("time.over")),
-    from && track(from, to),
+    from && rest > 0 && track(from, to),
     el("p", { class: "muted small" }, parts(rest > 0 ? "term.until" : "term.ended", { date: day(to) })),
   );
 }
@@ -100,6 +108,7 @@ function facts(answer) {
     "dl",
     { class: "facts" },
     rows.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
-    !answer.startAllowed && el("div", { class: "wide" }, el("dt", {}, t("fact.start")), el("dd", {}, t("fact.noStart"))),
+    !answer.startAllowed &&
+      el("div", { class: "wide" }, el("dt", {}, t("fact.start")), el("dd", {}, t("fact.noStart"))),
   );
 }

@@ -10,21 +10,35 @@ import { fresh, link, status } from "./site.js";
 const SILENCE = 40_000; // the node says every 15 s that it is still there
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
+const PATIENCE = 1500; // a stream that is taken up again at once is not worth a word
 
 /** Follow the site until the page is closed. */
 export async function follow() {
   let wait = FIRST_WAIT;
   for (;;) {
-    let error = null;
     try {
       await once(() => (wait = FIRST_WAIT));
+      broken(null);
     } catch (trouble) {
-      if (trouble instanceof Refused) error = trouble;
+      broken(trouble instanceof Refused ? trouble : null);
     }
-    link.set({ state: "lost", error });
     await pause(wait * (0.75 + Math.random() / 2));
     wait = Math.min(wait * 2, LONGEST_WAIT);
   }
+}
+
+let complaint = 0;
+
+function broken(error) {
+  const lost = { state: "lost", error };
+  if (link.value.state === "lost") link.set(lost);
+  else complaint ||= setTimeout(() => link.set(lost), PATIENCE);
+}
+
+function whole() {
+  clearTimeout(complaint);
+  complaint = 0;
+  if (link.value.state !== "live") link.set({ state: "live", error: null });
 }
 
 /** Wait a while, or until the browser says that the network is back. */
@@ -60,7 +74,7 @@ async function once(connected) {
       rest = events.pop();
       events.forEach(take);
       if (status.value && !status.value.stale) fresh.at = now();
-      if (link.value.state !== "live") link.set({ state: "live", error: null });
+      whole();
     }
   } finally {
     clearTimeout(timer);

@@ -3,10 +3,11 @@
 import { showActions } from "./actions.js";
 import { showAlerts } from "./alerts.js";
 import { showBuffer } from "./buffer.js";
+import { offerAppearances, offerLanguages } from "./choices.js";
 import { showConnection } from "./connection.js";
 import { byId, put } from "./dom.js";
 import { showKeys } from "./keys.js";
-import { offerAppearances, offerLanguages, t, translate } from "./language.js";
+import { t, translate } from "./language.js";
 import { showLicence } from "./licence.js";
 import { follow } from "./live.js";
 import { tellNews } from "./news.js";

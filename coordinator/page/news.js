@@ -21,7 +21,8 @@ export function tellNews() {
       news.push(t("news.licence", { name: name ?? t("licence.none"), status: word("validity", validity) }));
     }
     if (after.keyState !== before.keyState) news.push(t("news.key", { state: word("keyState", after.keyState) }));
-    for (const alert of after.alerts) if (!before.alerts.includes(alert)) news.push(t(`alert.${alert}`));
+    for (const alert of after.alerts)
+      if (!before.alerts.includes(alert)) news.push(t("news.alert", { alert: word("alert", alert) }));
     if (after.stale !== before.stale) news.push(t(after.stale ? "freshness.stale" : "news.fresh"));
     tell(news);
   });

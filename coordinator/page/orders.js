@@ -1,9 +1,9 @@
 // Changes: waiting for what became of one, and showing that or why it was refused.
 
-import { call, read } from "./api.js";
-import { el, said } from "./dom.js";
+import { call } from "./api.js";
+import { el, said, unseen } from "./dom.js";
 import { icon } from "./icons.js";
-import { t, unseen } from "./language.js";
+import { t } from "./language.js";
 
 const ACCEPTED = 202;
 const AGAIN = 1000;
@@ -20,9 +20,8 @@ export async function outcomeOf(response, waits) {
     const answer = await call("GET", `/licenses/uploads/${encodeURIComponent(id)}`);
     if (answer.status === ACCEPTED) continue;
     const { outcome } = await answer.json();
-    // the answer of the change itself has it at the top, and a refusal then is a refusal
-    if (!outcome.code) return { ...outcome, ...(await read("/licenses")) };
-    throw Object.assign(new Error(outcome.text), { ...outcome, description: outcome.text });
+    if (outcome.code) throw Object.assign(new Error(outcome.text), { ...outcome, description: outcome.text });
+    return outcome;
   }
 }
 
@@ -44,9 +43,7 @@ export function problem(error, ...more) {
   );
 }
 
-const code = ({ code: word, http }) =>
-  word ? el("code", { class: "code" }, http ? `${http} ${word}` : word) : null;
+const code = ({ code: word, http }) => (word ? el("code", { class: "code" }, http ? `${http} ${word}` : word) : null);
 
 /** Something that went well, or that one should know. */
-export const note = (level, ...content) =>
-  el("div", { class: `note ${level}` }, icon(level), el("div", {}, content));
+export const note = (level, ...content) => el("div", { class: `note ${level}` }, icon(level), el("div", {}, content));

@@ -16,7 +16,10 @@ const COLUMNS = [
   ["uploadDate", (record) => when(record.uploadDate)],
   ["action", (record) => [el("span", {}, word("action", record.action)), said(record.sentence, "small")]],
   ["managementType", (record) => word("source", record.managementType)],
-  ["authorizationMethod", (record) => listed(record.authorizationMethod.map((unit) => word("unit", unit))) || t("records.unlimited")],
+  [
+    "authorizationMethod",
+    (record) => listed(record.authorizationMethod.map((unit) => word("unit", unit))) || t("records.unlimited"),
+  ],
   ["item", (record) => [el("span", {}, word("item", record.item)), el("small", {}, record.name)]],
   ["quota", quota],
   ["status", (record) => validity(record.status)],
@@ -37,8 +40,23 @@ let latest = 0; // only the newest question is answered on the page
 export function showRecords() {
   put(
     byId("records-body"),
-    el("form", { class: "filters", role: "search", "aria-label": t("records.filters"), onsubmit: (event) => event.preventDefault() }, fields()),
-    el("div", { id: "records-table", class: "scroll", tabindex: "0", role: "region", "aria-label": t("records.table") }),
+    el(
+      "form",
+      {
+        class: "filters",
+        role: "search",
+        "aria-label": t("records.filters"),
+        onsubmit: (event) => event.preventDefault(),
+      },
+      fields(),
+    ),
+    el("div", {
+      id: "records-table",
+      class: "scroll",
+      tabindex: "0",
+      role: "region",
+      "aria-label": t("records.table"),
+    }),
     el(
       "div",
       { class: "pager" },
@@ -109,7 +127,11 @@ async function load() {
       load();
       return;
     }
-    put(byId("records-table"), table(page.inventories), page.reasons.map((reason) => said(reason, "p")));
+    put(
+      byId("records-table"),
+      table(page.inventories),
+      page.reasons.map((reason) => said(reason, "p")),
+    );
   } catch (error) {
     if (mine !== latest) return;
     put(byId("records-table"), problem(error));
@@ -119,7 +141,10 @@ async function load() {
 
 function showPager() {
   const end = Math.min(start + PAGE, total);
-  put(byId("records-shown"), total ? t("records.range", { from: number(start + 1), to: number(end), total: number(total) }) : t("records.none"));
+  put(
+    byId("records-shown"),
+    total ? t("records.range", { from: number(start + 1), to: number(end), total: number(total) }) : t("records.none"),
+  );
   byId("records-earlier").disabled = start === 0;
   byId("records-later").disabled = end >= total;
   byId("records-csv").href = address(`/licenses/records.csv${query({ ...filters, ...order })}`);
@@ -130,8 +155,26 @@ const table = (records) =>
     "table",
     {},
     el("caption", { class: "unseen" }, t("records.title")),
-    el("thead", {}, el("tr", {}, COLUMNS.map(([name]) => heading(name)))),
-    el("tbody", {}, records.map((record) => el("tr", {}, COLUMNS.map(([, cell]) => el("td", {}, cell(record)))))),
+    el(
+      "thead",
+      {},
+      el(
+        "tr",
+        {},
+        COLUMNS.map(([name]) => heading(name)),
+      ),
+    ),
+    el(
+      "tbody",
+      {},
+      records.map((record) =>
+        el(
+          "tr",
+          {},
+          COLUMNS.map(([, cell]) => el("td", {}, cell(record))),
+        ),
+      ),
+    ),
   );
 
 function heading(name) {
@@ -149,7 +192,11 @@ function validity(value) {
 
 function quota(record) {
   const limits = units.filter((unit) => record.quota[unit] !== undefined);
-  return limits.map((unit) => t("records.limit", { unit: word("unit", unit), count: number(record.quota[unit]) })).join(", ") || t("records.unlimited");
+  return (
+    limits
+      .map((unit) => t("records.limit", { unit: word("unit", unit), count: number(record.quota[unit]) }))
+      .join(", ") || t("records.unlimited")
+  );
 }
 
 const nodeName = (uuid) => status.value?.nodes.find((node) => node.managementNodeUuid === uuid)?.name ?? uuid;

@@ -3,7 +3,7 @@
 import { query, read } from "./api.js";
 import { byId, el, put, said } from "./dom.js";
 import { span, when } from "./format.js";
-import { parts, t, word } from "./language.js";
+import { listed, parts, t, word } from "./language.js";
 import { note, problem } from "./orders.js";
 import { status } from "./site.js";
 
@@ -47,22 +47,33 @@ function close() {
     shown = null;
     byId("removal").hidden = true;
   };
-  return el("p", { class: "buttons" }, el("button", { id: "close-removal", type: "button", onclick: leave }, t("removal.close")));
+  return el(
+    "p",
+    { class: "buttons" },
+    el("button", { id: "close-removal", type: "button", onclick: leave }, t("removal.close")),
+  );
 }
 
 function outlook(removal) {
   const valid = removal.license.status === "Valid";
   return [
-    note(valid ? (removal.buffer ? "warning" : "ok") : "error", el("p", {}, el("strong", {}, summary(removal))), said(removal.reason, "p")),
+    note(
+      valid ? (removal.buffer ? "warning" : "ok") : "error",
+      el("p", {}, el("strong", {}, summary(removal))),
+      said(removal.reason, "p"),
+    ),
     el(
       "dl",
       { class: "facts" },
       fact(t("removal.keyState"), word("keyState", removal.keyState)),
-      fact(t("removal.licence"), `${removal.license.name ?? t("licence.none")} · ${word("validity", removal.license.status)}`),
+      fact(
+        t("removal.licence"),
+        `${removal.license.name ?? t("licence.none")} · ${word("validity", removal.license.status)}`,
+      ),
       fact(t("removal.buffer"), removal.buffer ? when(removal.buffer.expires) : t("removal.noBuffer")),
       removal.afterBuffer && fact(t("removal.after"), after(removal.afterBuffer)),
       fact(t("removal.settled"), when(removal.settled)),
-      removal.alerts.length > 0 && fact(t("alerts.title"), removal.alerts.map((alert) => t(`alert.${alert}`)).join(" ")),
+      removal.alerts.length > 0 && fact(t("alerts.title"), listed(removal.alerts.map((alert) => word("alert", alert)))),
     ),
   ];
 }
@@ -72,9 +83,19 @@ const fact = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, val
 const after = ({ name, status: validity }) =>
   validity === "Valid" ? t("removal.afterValid", { name }) : t("removal.afterNothing");
 
+/** Whether nobody would see the key go, because no node that has it reports. */
+function unseen(keyId) {
+  const holders = status.value.nodes.filter((node) => node.ukeys.some((key) => key.keyId === keyId));
+  return holders.length > 0 && !holders.some((node) => node.reachable);
+}
+
 /** The whole of it in one sentence. */
-export function summary({ at, license, buffer }) {
+export function summary({ at, keyId, license, buffer }) {
+  if (unseen(keyId)) return t("removal.unseen");
   if (license.status !== "Valid") return t("removal.unusable");
   if (!buffer) return t("removal.unaffected");
-  return parts("removal.buffered", { date: when(buffer.expires), span: span(Date.parse(buffer.expires) - Date.parse(at)) });
+  return parts("removal.buffered", {
+    date: when(buffer.expires),
+    span: span(Date.parse(buffer.expires) - Date.parse(at)),
+  });
 }

@@ -38,12 +38,13 @@ export function why(status, now) {
   if (license.status !== "Valid") return t(...unusable(license, buffer, now));
   if (over.length) return t("why.quota", { units: listed(over.map((unit) => amount(unit, status))) });
   if (buffer) return t("why.buffer", { key: license.keyId });
-  if (license.source !== "usb-key") return t(`why.${license.source}`);
+  if (license.source !== "usb-key") return word("why", license.source);
   const unsettled = keyState === "Missing" || keyState === "Fault";
   return t(unsettled ? "why.unsettled" : "why.usb-key", { key: license.keyId });
 }
 
-const amount = (unit, { usage, quota }) => t("why.amount", { unit: word("unit", unit), used: usage[unit], limit: quota[unit] });
+const amount = (unit, { usage, quota }) =>
+  t("why.amount", { unit: word("unit", unit), used: usage[unit], limit: quota[unit] });
 
 function unusable({ expires, keyId }, buffer, now) {
   if (Date.parse(expires) <= now) return ["why.expired"];
@@ -51,14 +52,16 @@ function unusable({ expires, keyId }, buffer, now) {
 }
 
 /** What to do next, for the gravest thing there is. */
-export function next(status) {
+export function next(status, now) {
   if (status.license.name === null) return t("next.none");
   const gravest = [...BANNERED, ...status.alerts].find((alert) => status.alerts.includes(alert));
-  return gravest ? step(gravest, status) : t("next.nothing");
+  return gravest ? step(gravest, status, now) : t("next.nothing");
 }
 
-/** What to do about an alert. Only the licence of a USB key depends on one. */
-export function step(alert, { license }) {
-  const ofKey = alert === "key-missing" || alert === "key-fault";
-  return t(ofKey && license.source !== "usb-key" ? "next.key-unaffected" : `next.${alert}`);
+/** What to do about an alert. Of those of the USB key it depends on the licence what there is to win. */
+export function step(alert, { license }, now) {
+  if (alert !== "key-missing" && alert !== "key-fault") return word("next", alert);
+  if (license.source !== "usb-key") return t("next.key-unaffected");
+  if (license.status === "Valid") return word("next", alert);
+  return t(Date.parse(license.expires) <= now ? "next.expired" : "next.key-over");
 }

@@ -14,7 +14,9 @@ const LONGEST_NAME = 16;
 
 /** Draw what is remembered of the keys. */
 export function timeline(keys) {
-  const times = keys.flatMap((key) => [key.lastRemoval, key.outSince, key.bufferExpires, key.bufferUncapped]).filter(Boolean);
+  const times = keys
+    .flatMap((key) => [key.lastRemoval, key.outSince, key.bufferExpires, key.bufferUncapped])
+    .filter(Boolean);
   if (!times.length) return null;
   const today = Math.floor(now() / 60_000) * 60_000; // so that it is not drawn anew every second
   const moments = [...times.map((time) => Date.parse(time)), today];

@@ -23,7 +23,8 @@ export function showUpload() {
   build();
   watchRights((may) => (byId("upload").hidden = !may));
   status.watch(warnOfChange);
-  for (const event of ["dragover", "drop"]) addEventListener(event, (drag) => drag.preventDefault()); // or the browser opens the file
+  // a browser opens a file that is dropped beside the zone
+  for (const event of ["dragover", "drop"]) addEventListener(event, (drag) => drag.preventDefault());
 }
 
 function build() {
@@ -55,7 +56,11 @@ function take(given) {
   file = given;
   checked = null;
   if (given.size > LARGEST) {
-    const size = { description: t("upload.tooLarge", { size: number(Math.ceil(given.size / 1024)) }), hint: t("upload.tooLarge.hint"), ours: true };
+    const size = {
+      description: t("upload.tooLarge", { size: number(Math.ceil(given.size / 1024)) }),
+      hint: t("upload.tooLarge.hint"),
+      ours: true,
+    };
     put(result, problem(size, el("p", {}, t("upload.unchanged"))));
     return;
   }
@@ -76,7 +81,9 @@ async function working(text, act) {
   busy = false;
 }
 
-const again = () => checked && el("p", { class: "buttons" }, el("button", { type: "button", onclick: () => preview() }, t("upload.back")));
+const again = () =>
+  checked &&
+  el("p", { class: "buttons" }, el("button", { type: "button", onclick: () => preview() }, t("upload.back")));
 
 const post = (path) => call("POST", path, { body: file, headers: { "Content-Type": "application/octet-stream" } });
 
@@ -94,7 +101,13 @@ async function check() {
 
 const same = (one, other) =>
   JSON.stringify([one.before, one.answer.accepted, one.answer.outcome, one.answer.license, one.answer.restricted]) ===
-  JSON.stringify([other.before, other.answer.accepted, other.answer.outcome, other.answer.license, other.answer.restricted]);
+  JSON.stringify([
+    other.before,
+    other.answer.accepted,
+    other.answer.outcome,
+    other.answer.license,
+    other.answer.restricted,
+  ]);
 
 async function apply() {
   if (busy) return;
@@ -142,7 +155,8 @@ function preview(notice = null) {
     el(
       "p",
       { class: "buttons" },
-      answer.accepted && el("button", { id: "apply", type: "button", class: "primary", onclick: apply }, t("upload.apply")),
+      answer.accepted &&
+        el("button", { id: "apply", type: "button", class: "primary", onclick: apply }, t("upload.apply")),
       el("button", { id: "discard", type: "button", onclick: discard }, t("upload.discard")),
     ),
   );
@@ -154,8 +168,7 @@ function discard() {
   byId("upload-file").focus();
 }
 
-const refused = (outcome) =>
-  problem({ ...outcome, description: outcome.text }, el("p", {}, t("upload.unchanged")));
+const refused = (outcome) => problem({ ...outcome, description: outcome.text }, el("p", {}, t("upload.unchanged")));
 
 function accepted({ outcome, license, restricted }, before) {
   const over = restricted && license.status === "Valid";
@@ -163,7 +176,12 @@ function accepted({ outcome, license, restricted }, before) {
   return [
     note(
       outcome.warnings.length || restricted ? "warning" : "ok",
-      el("p", {}, el("strong", {}, t(outcome.changed ? "upload.wouldInstall" : "upload.already")), stays && [" ", t("upload.stays")]),
+      el(
+        "p",
+        {},
+        el("strong", {}, t(outcome.changed ? "upload.wouldInstall" : "upload.already")),
+        stays && [" ", t("upload.stays")],
+      ),
       outcome.warnings.map((text) => said(text, "p")),
       over && el("p", {}, t("upload.wouldRestrict")),
     ),
@@ -180,8 +198,20 @@ function comparison(before, after) {
       "table",
       { class: "comparison" },
       el("caption", { class: "unseen" }, t("upload.comparison")),
-      el("thead", {}, el("tr", {}, ["upload.what", "upload.now", "upload.after"].map((key) => el("th", { scope: "col" }, t(key))))),
-      el("tbody", {}, rows.map((name) => row(name, before[name], after[name]))),
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          ["upload.what", "upload.now", "upload.after"].map((key) => el("th", { scope: "col" }, t(key))),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        rows.map((name) => row(name, before[name], after[name])),
+      ),
     ),
   );
 }

@@ -15,7 +15,11 @@ export function showUsage() {
 
 function bars({ quota, usage, license }) {
   if (license.name === null) return el("p", { class: "muted" }, t("usage.noLicence"));
-  return el("ul", { class: "bars" }, units.map((unit) => bar(unit, quota?.[unit] ?? null, usage?.[unit] ?? null)));
+  return el(
+    "ul",
+    { class: "bars" },
+    units.map((unit) => bar(unit, quota?.[unit] ?? null, usage?.[unit] ?? null)),
+  );
 }
 
 function bar(unit, limit, used) {

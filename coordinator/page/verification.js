@@ -25,6 +25,12 @@ function verdict({ intact, count, number: first, why, missing = [] }) {
   const lost = missing.map((gap) =>
     el("p", {}, parts("verify.missing", { first: number(gap.first), last: number(gap.last), date: when(gap.at) })),
   );
-  if (intact) return note(lost.length ? "warning" : "ok", el("p", {}, t("verify.intact", { count: number(count) })), lost);
-  return note("error", el("p", {}, el("strong", {}, t("verify.altered", { number: number(first) })), " ", said(why)), el("p", {}, t("verify.next")), lost);
+  if (intact)
+    return note(lost.length ? "warning" : "ok", el("p", {}, t("verify.intact", { count: number(count) })), lost);
+  return note(
+    "error",
+    el("p", {}, el("strong", {}, t("verify.altered", { number: number(first) })), " ", said(why)),
+    el("p", {}, t("verify.next")),
+    lost,
+  );
 }

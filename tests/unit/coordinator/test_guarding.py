@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from coordinator.errors import ApiError
-from coordinator.guarding import MOST_REMEMBERED, Guard, Rules, Throttle
+from coordinator.guarding import MOST_REMEMBERED, Guard, Rules, Throttle, network_of
 from coordinator.tokens import Token, TokenFile
 from tests.unit.coordinator.stored import Hands
 
@@ -60,6 +60,23 @@ def test_to_look_how_long_to_wait_does_not_count() -> None:
     """Whoever only asks has used nothing up."""
     throttle = Throttle(1, Hands().boot)
     assert [throttle.wait("one"), throttle.wait("one"), throttle.take("one"), throttle.wait("one")] == [0, 0, 0, 60]
+
+
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.1"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:ffff::2", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+    ids=["v4", "mapped", "v6", "neighbour", "scoped", "none"],
+)
+def test_who_has_many_addresses_is_one_caller(peer: str, network: str) -> None:
+    """With IPv6 one machine has as many addresses as it likes, but they are all of one network."""
+    assert network_of(peer) == network
 
 
 @pytest.fixture

@@ -12,16 +12,19 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from cluster.kept_file import KeptFile
 from cluster.mirror import Mirror
 from cluster.term import read_ledger_version, read_term
 from cluster.values import BadValue, decode_value, encode_value
-from cluster.whole_file import write_whole
+from cluster.waking import first_of
 from licensing.ledger_version import NO_LEDGER, LedgerVersion
 from licensing.value import Name, Value
 
 log = logging.getLogger(__name__)
 
 FILE = "ledger-seen"
+WRITE_AGAIN = 5.0
+"""Seconds until a file that could not be written is tried again, if nothing is published before."""
 
 
 class Seen(Value, frozen=True):
@@ -38,14 +41,21 @@ class LedgerSeen:
     """
 
     def __init__(
-        self, published: Mirror, key: str, site_id: str, state_dir: Path, went_back: Callable[[], None]
+        self,
+        published: Mirror,
+        key: str,
+        site_id: str,
+        state_dir: Path,
+        went_back: Callable[[], None],
+        *,
+        write_again: float = WRITE_AGAIN,
     ) -> None:
         self._published = published
         self._key = key
         self._site_id = site_id
-        self._file = state_dir / FILE
+        self._file = KeptFile(state_dir / FILE, "ledger's version not kept")
         self._went_back = went_back
-        self._complained = False
+        self._write_again = write_again
         self._index = 0
         self.newest = self._load()
 
@@ -59,29 +69,21 @@ class LedgerSeen:
                 log.warning("what is published went back", extra={"index": index, "was": self._index})
                 self._went_back()
             self._index = index
-            if told > self.newest:
-                self.newest = told
-                await asyncio.to_thread(self._save, Seen(self._site_id, told))
-            await self._published.changed(seen)
+            self.newest = max(self.newest, told)
+            kept = await asyncio.to_thread(self._keep)
+            await first_of(self._published.changed(seen), timeout=None if kept else self._write_again)
 
-    def _save(self, seen: Seen) -> None:
-        """Write the file; a disk that takes none is told once and stops nothing."""
-        try:
-            write_whole(self._file, encode_value(seen))
-        except OSError as error:
-            if not self._complained:
-                log.error("ledger's version not kept", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400
-            self._complained = True
-        else:
-            self._complained = False
+    def _keep(self) -> bool:
+        """Have the newest version on the disk, if there is one; return whether it is."""
+        return self.newest == NO_LEDGER or self._file.keep(encode_value(Seen(self._site_id, self.newest)))
 
     def _load(self) -> LedgerVersion:
         """Return what the disk remembers of this site; a file that cannot be used is told and counts for nothing."""
         try:
-            seen = decode_value(str(self._file), self._file.read_bytes(), Seen)
+            seen = decode_value(str(self._file.path), self._file.read(), Seen)
         except FileNotFoundError:
             return NO_LEDGER
         except (OSError, BadValue) as error:
-            log.error("ledger's version not known", extra={"file": self._file, "why": str(error)})  # noqa: TRY400
+            log.error("ledger's version not known", extra={"file": self._file.path, "why": str(error)})  # noqa: TRY400
             return NO_LEDGER
         return seen.ledger if seen.site_id == self._site_id else NO_LEDGER

@@ -1,8 +1,8 @@
 """Whether this node may hold the virtual IP: one pure rule over what both nodes can see.
 
 A node gives the address up where it cannot do with it what it is for and the other one can; and of two that hold it at
-once, one yields. No node gives it up for want of etcd: if both lose etcd, the last answers must still be reachable.
-Knows no keepalived and no store.
+once, both able or both unable, one yields. No node gives it up for want of etcd: if both lose etcd, the last answers
+must still be reachable. Knows no keepalived and no store.
 """
 
 from __future__ import annotations
@@ -57,11 +57,12 @@ def stance(scene: Scene, *, yielding: bool = False) -> Stance:
     """Return what this node does about the virtual IP; `yielding` is what it did before.
 
     Who yields goes on as long as the other holds the address: if it came back while the two cannot hear each other, it
-    would take the address again and again.
+    would take the address again and again. An able node yields to no other that is unable; where both are, one yields
+    all the same, for two holders are worse than one.
     """
     unable = _unable(scene)
     contested = scene.connected and scene.vip and any(peer.vip for peer in scene.peers)
-    rivals = [peer for peer in scene.peers if peer.vip and peer.serving] if scene.connected else []
+    rivals = [peer for peer in scene.peers if peer.vip and (peer.serving or unable)] if scene.connected else []
     ahead = [rival for rival in rivals if scene.vip and rival.contested and _goes_before(rival, scene)]
     yields = bool(rivals) if yielding else bool(ahead)
     if unable and any(peer.serving for peer in scene.peers):

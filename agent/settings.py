@@ -61,7 +61,7 @@ class AgentSettings(Settings, frozen=True):
         Meta(
             description="The file by which keepalived is told whether this node may hold the virtual IP (`0`) or has "
             "to give it up (`1`).",
-            examples=["/run/twinkey/track"],
+            examples=["/var/lib/twinkey/keepalived/track"],
         ),
     ] = None
     coordinator: Annotated[

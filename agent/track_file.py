@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MAY, MAY_NOT = "0\n", "1\n"
+MAY, MAY_NOT = b"0\n", b"1\n"
 
 
 class TrackFile:
@@ -16,19 +16,26 @@ class TrackFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._written = ""
 
     def tell(self, *, gives_up: bool) -> None:
-        """Write what keepalived shall do, whole or not at all, unless that is what it was told last.
+        """Write what keepalived shall do, whole or not at all, unless the file says so.
+
+        What was written before is not relied on: keepalived sets the file to `0` when it starts, and a file that is
+        removed counts as `0` too.
 
         Raises:
             OSError: it cannot be written.
         """
-        text = MAY_NOT if gives_up else MAY
-        if text == self._written:
+        told = MAY_NOT if gives_up else MAY
+        if told == self._says():  # every write wakes keepalived
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f".{self._path.name}.new")
-        draft.write_text(text, encoding="ascii")
+        draft.write_bytes(told)
         draft.replace(self._path)
-        self._written = text
+
+    def _says(self) -> bytes:
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return b""

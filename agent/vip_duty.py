@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 FIRST_LOOK = 5.0
 """Seconds that an agent which starts waits for the store, before it decides without knowing who is drained."""
-WRITE_AGAIN = 5.0
-"""Seconds until a file that could not be written is tried again."""
+LOOK_AGAIN = 1.0
+"""Seconds until it is looked at again whether the file says what it shall: somebody else may have changed it."""
 
 
 class VipDuty:
@@ -49,7 +49,7 @@ class VipDuty:
         track_file: TrackFile | None = None,
         coordinator: OwnCoordinator | None = None,
         first_look: float = FIRST_LOOK,
-        write_again: float = WRITE_AGAIN,
+        look_again: float = LOOK_AGAIN,
     ) -> None:
         self._keys = keys
         self._node = node
@@ -62,7 +62,7 @@ class VipDuty:
         self._coordinator = coordinator
         self._stance = Stance(serving=True, contested=False, yielding=False, why="")
         self._first_look_within = first_look
-        self._write_again = write_again
+        self._look_again = look_again
         self._complaint = ""
 
     async def run(self) -> None:
@@ -83,12 +83,12 @@ class VipDuty:
             seen = [mirror.version for mirror in self._mirrors]
             sight = self._sight.changed.count
             probe = self._coordinator.changed.count if self._coordinator else 0
-            written = self._look()
+            self._look()
             await first_of(
                 *(mirror.changed(version) for mirror, version in zip(self._mirrors, seen, strict=True)),
                 self._sight.changed.after(sight),
                 *([self._coordinator.changed.after(probe)] if self._coordinator else []),
-                timeout=None if written else self._write_again,
+                timeout=self._look_again if self._file else None,
             )
 
     async def _first_look(self) -> None:
@@ -101,14 +101,14 @@ class VipDuty:
         except TimeoutError:
             log.warning("store is out of reach", extra={"what_follows": "the node counts as not drained"})
 
-    def _look(self) -> bool:
-        """Decide, report, and tell keepalived; whether that worked."""
+    def _look(self) -> None:
+        """Decide, report, and tell keepalived."""
         now = stance(self._scene(), yielding=self._stance.yielding)
         if now.why != self._stance.why:
             log.warning("virtual IP", extra={"gives_up": now.gives_up, "why": now.why or "this node may hold it"})
         self._stance = now
         self._sight.see_stance(serving=now.serving, contested=now.contested)
-        return self._tell(gives_up=now.gives_up)
+        self._tell(gives_up=now.gives_up)
 
     def _scene(self) -> Scene:
         return Scene(
@@ -142,15 +142,14 @@ class VipDuty:
                 continue  # the coordinators say so
             yield Peer(report.node, report.vip, report.contested, report.serving)
 
-    def _tell(self, *, gives_up: bool) -> bool:
+    def _tell(self, *, gives_up: bool) -> None:
         if self._file is None:
-            return True
+            return
         try:
             self._file.tell(gives_up=gives_up)
         except OSError as error:
             if str(error) != self._complaint:
                 self._complaint = str(error)
                 log.error("track file cannot be written", extra={"why": error})  # noqa: TRY400
-            return False
-        self._complaint = ""
-        return True
+        else:
+            self._complaint = ""

@@ -115,8 +115,12 @@ def _who_holds(now: SiteStatus, told: Drained) -> str:
     if now.vip_state is None:
         return ""
     if told.management_node_uuid in now.vip_holders:
+        others = (each for each in now.nodes if each.management_node_uuid != told.management_node_uuid)
+        if not any(each.reachable and not each.drained for each in others):
+            return "It still holds the virtual IP, and keeps it until another node is reachable and not drained."
         return (
-            "It still holds the virtual IP: set track_file for its agent and keepalived, or move the address by hand."
+            "It still holds the virtual IP: set track_file for its agent and keepalived where it is not set, see that "
+            "coordinator and keepalived run on the other node, or move the address by hand."
         )
     names = " and ".join(each.name for each in now.nodes if each.management_node_uuid in now.vip_holders)
     return f"The virtual IP is on node {names}." if names else "No node holds the virtual IP: check keepalived."

@@ -5,7 +5,6 @@ The start of the trial is kept in etcd and on every node's disk; the earliest th
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +12,16 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from cluster.kept_file import KeptFile
 from cluster.keys import Keys
 from cluster.store import Absent, ModifiedAt, Put, View
 from cluster.values import BadValue, decode_value, encode_value
-from cluster.whole_file import write_whole
 from coordinator.carrying_out import with_request_code
 from coordinator.cycle import CLOCK_EVERY, Plan
 from coordinator.facts import Facts
 from licensing.decide import Change
 from licensing.ledger import Site
 from licensing.value import Time
-
-log = logging.getLogger(__name__)
 
 FILE = "site"
 
@@ -47,7 +44,7 @@ class Founding:
         self._keys = keys
         self._new_nonce = new_nonce
         self._members = members
-        self._file = state_dir / FILE
+        self._file = KeptFile(state_dir / FILE, "site not kept on disk")
         self._kept = self._load()
 
     def plan(self, facts: Facts, view: View, now: Time, known: Site | None = None) -> Plan | None:
@@ -78,25 +75,20 @@ class Founding:
     def keep(self, site: Site) -> None:
         """Keep the earliest trial start on this node's disk; every node does, whether it leads or not.
 
-        A disk that cannot be written is told once and stops nothing.
+        A disk that cannot be written is told once, stops nothing, and is tried again with the next call.
         """
-        if self._kept is not None and self._kept.trial_start <= site.trial_start:
-            return
-        self._kept = site
-        try:
-            write_whole(self._file, encode_value(site))
-        except OSError as error:
-            log.error("site not kept on disk", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400
+        if self._kept is None or site.trial_start < self._kept.trial_start:
+            self._kept = site
+        self._file.keep(encode_value(self._kept))
 
     def _load(self) -> Site | None:
+        path = self._file.path
         try:
-            site = decode_value(str(self._file), self._file.read_bytes(), Site)
+            site = decode_value(str(path), self._file.read(), Site)
         except FileNotFoundError:
             return None
         except (OSError, BadValue, msgspec.DecodeError) as error:
-            raise FoundingError(
-                f"{self._file}: {error}. Restore the file, or remove it if this node is new."
-            ) from error
+            raise FoundingError(f"{path}: {error}. Restore the file, or remove it if this node is new.") from error
         if site.site_id != self._keys.site_id:
-            raise FoundingError(f"{self._file} belongs to site {site.site_id}: use another state_dir for this site.")
+            raise FoundingError(f"{path} belongs to site {site.site_id}: use another state_dir for this site.")
         return site

@@ -11,10 +11,10 @@ import datetime as dt
 import logging
 from pathlib import Path
 
+from cluster.kept_file import KeptFile
 from cluster.values import BadValue, decode_value, encode_value
-from cluster.whole_file import write_whole
 from coordinator.clock import EffectiveClock
-from licensing.value import Time, Value
+from licensing.value import Time, Value, is_possible
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class KeptTime:
     """The file in `state_dir`, as it concerns the boot with the id `boot_id`."""
 
     def __init__(self, state_dir: Path, boot_id: str) -> None:
-        self._file = state_dir / FILE
+        self._file = KeptFile(state_dir / FILE, "time base not kept on disk")
         self._boot_id = boot_id
         self._began = self._load()
 
@@ -46,26 +46,27 @@ class KeptTime:
             clock.saw(self._began + dt.timedelta(seconds=clock.boot()))
 
     def keep(self, clock: EffectiveClock) -> None:
-        """Write the file if effective time has moved against the boot clock; a disk that is full is told, no more."""
+        """Write the file if effective time has moved against the boot clock, or if the disk has not got it.
+
+        A disk that is full is told once, and tried again with the next call.
+        """
         began = clock.now() - dt.timedelta(seconds=clock.boot())
-        if clock.fresh or clock.first_mark is None or (self._began and began - self._began <= _NOTABLE):
+        if clock.fresh or clock.first_mark is None:
             return
-        self._began = began
-        try:
-            write_whole(self._file, encode_value(TimeBase(self._boot_id, began)))
-        except OSError as error:
-            log.error("time base not kept on disk", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400
+        if self._began is None or began - self._began > _NOTABLE:
+            self._began = began
+        self._file.keep(encode_value(TimeBase(self._boot_id, self._began)))
 
     def _load(self) -> Time | None:
         """Return when the present boot began, None when that is not known; a damaged file is as good as none."""
         try:
-            kept = decode_value(str(self._file), self._file.read_bytes(), TimeBase)
+            kept = decode_value(str(self._file.path), self._file.read(), TimeBase)
         except FileNotFoundError:
             return None
         except (OSError, BadValue) as error:
-            log.warning("time base cannot be read", extra={"file": self._file, "why": error})
+            log.warning("time base cannot be read", extra={"file": self._file.path, "why": error})
             return None
-        return kept.began if kept.boot_id == self._boot_id else None
+        return kept.began if kept.boot_id == self._boot_id and is_possible(kept.began) else None
 
 
 def this_boot() -> str:

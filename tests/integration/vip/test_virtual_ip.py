@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,10 @@ from tests.netsite.program import Program
 from tests.site import LEASE_TTL, TWINKEY, let_pass
 from tests.waiting import eventually_sync
 
-SAMPLE = Path(__file__).parents[3] / "docs" / "keepalived" / "keepalived.conf"
+DOCS = Path(__file__).parents[3] / "docs"
+SAMPLE = DOCS / "keepalived" / "keepalived.conf"
+STATE = "/var/lib/twinkey"
+TRACK = f"{STATE}/keepalived/track"
 PROBED = 3 * 2.0
 """Seconds in which a coordinator that hangs has missed three questions."""
 SPLIT = 6.0
@@ -35,17 +39,26 @@ class VipSite(NetSite):
                 "192.0.2.10": VIRTUAL_IP,
                 "unicast_src_ip 192.0.2.1": f"unicast_src_ip {ADDRESSES[label]}",
                 "    192.0.2.2\n": f"    {peer}\n",
-                "/run/twinkey/track": track,
+                TRACK: track,
             }
             text = SAMPLE.read_text(encoding="utf-8")
             for old, new in words.items():
                 assert old in text
                 text = text.replace(old, new)
             (node.folder / "keepalived.conf").write_text(text, encoding="utf-8")
+            self.make_folder(label)
             node.agent.lasting = dict(node.agent.lasting) | {
                 "TWINKEY_TRACK_FILE": track,
                 "TWINKEY_COORDINATOR": f"http://127.0.0.1:{PORT}",
             }
+
+    def make_folder(self, label: str) -> None:
+        """Make the folder of a node's track file anew, by the command of the documentation."""
+        (command,) = re.findall(
+            r"^ +(install -d .*)", (DOCS / "virtual-ip.md").read_text(encoding="utf-8"), re.MULTILINE
+        )
+        self.hosts[label].run("rm", "-rf", str(Path(self.track(label)).parent))
+        self.hosts[label].run(*command.replace(STATE, self._state(label)).split())
 
     def have(self) -> list[str]:
         """Return the nodes that have the address, as their kernels say."""
@@ -73,7 +86,10 @@ class VipSite(NetSite):
 
     def track(self, label: str) -> str:
         """Return where a node's track file is."""
-        return f"{self.nodes[label].folder}/state/track"
+        return TRACK.replace(STATE, self._state(label))
+
+    def _state(self, label: str) -> str:
+        return f"{self.nodes[label].folder}/state"
 
     def moved_to(self, label: str, within: float) -> None:
         """Wait until this node alone has the address."""
@@ -83,6 +99,17 @@ class VipSite(NetSite):
         """Drain a node as an operator does from the client's machine, and return what the command says."""
         place = ("--url", f"http://{ADDRESSES[label]}:{PORT}", "--token-file", str(self.site.folder / "token"))
         return self.hosts[CLIENT].run(TWINKEY, "node", "drain", label, *options, *place)
+
+    def drain_all(self) -> None:
+        """Drain both nodes, which has to be forced."""
+        for label in self.labels:
+            answer = self.call(label, "PUT", "/v1/nodes/self/actions", b'{"drain": {"force": true}}')
+            assert answer.status == 200, answer.body
+
+    def silence_all(self) -> None:
+        """Kill both coordinators."""
+        for node in self.nodes.values():
+            node.coordinator.kill()
 
     def shown(self, label: str) -> dict[str, Any]:
         """Return a node's status."""
@@ -142,6 +169,50 @@ def test_the_other_node_takes_the_address_within_a_second(site: VipSite) -> None
     site.moved_to(site.other(holder), within=1.0)
 
 
+def test_keepalived_may_start_before_the_agent_ever_ran(site: VipSite) -> None:
+    """As at the first boot: with the folder of the documentation it goes by the file all the same."""
+    (label,) = site.have()
+    node, other = site.nodes[label], site.other(label)
+    node.agent.stop()
+    node.keepalived.stop()
+    site.make_folder(label)
+    node.keepalived.start()
+    site.nodes[other].keepalived.stop()
+    site.moved_to(label, within=SPLIT)
+    site.nodes[other].keepalived.start()
+    node.agent.start()
+    eventually_sync(lambda: site.holders(site.shown(other)) == [label], 10)
+    site.drain(label)
+    site.moved_to(other, within=SPLIT)
+
+
+def test_what_the_file_said_before_a_boot_keeps_no_node_from_the_address(site: VipSite) -> None:
+    """Even if its agent does not come up at all and the other node is lost."""
+    (holder,) = site.have()
+    other = site.other(holder)
+    node = site.nodes[other]
+    node.agent.kill()
+    node.keepalived.kill()
+    site.hosts[other].run("sh", "-c", f"echo 1 > {site.track(other)}")
+    node.keepalived.start()
+    site.nodes[holder].kill()
+    site.hosts[holder].run("ip", "addr", "flush", "to", VIRTUAL_IP, "dev", "eth0", check=False)
+    site.moved_to(other, within=SPLIT)
+
+
+def test_a_drain_outlives_a_restart_of_keepalived(site: VipSite) -> None:
+    """It begins with 0, and the agent tells it again before it could take the address."""
+    (holder,) = site.have()
+    site.drain(holder)
+    assert site.told_keepalived(holder) == "1\n"
+    written = site.hosts[holder].run("stat", "-c", "%i", site.track(holder))
+    site.nodes[holder].keepalived.stop()
+    site.nodes[holder].keepalived.start()
+    eventually_sync(lambda: site.hosts[holder].run("stat", "-c", "%i", site.track(holder)) != written, 3.0)
+    eventually_sync(lambda: site.told_keepalived(holder) == "1\n", 3.0)
+    assert site.have() == [site.other(holder)]
+
+
 @pytest.mark.parametrize("how", ["kill", "freeze"])
 def test_a_coordinator_that_does_not_answer_costs_the_address(site: VipSite, how: str) -> None:
     """The node that has one takes it, and keeps it when the coordinator is back."""
@@ -170,6 +241,24 @@ def test_of_two_holders_one_yields_and_stays_so(site: VipSite) -> None:
     assert site.have() == held
     told = [each for each in site.shown(held[0])["nodes"] if each["vip"]]
     assert [last_part(each["name"]) for each in told] == held
+
+
+@pytest.mark.parametrize("how", ["drain_all", "silence_all"], ids=["drained", "silent"])
+def test_of_two_holders_one_yields_where_neither_can_serve(site: VipSite, how: str) -> None:
+    """There is no better node than these, and two that hold the address are worse than one."""
+    getattr(site, how)()
+    let_pass(PROBED + 1)
+    (before,) = site.have()
+    with site.has_taken(site.other(before)) as taken:
+        site.network.cut("a", "b")
+        eventually_sync(taken, SPLIT, "the other node takes the address too")
+    eventually_sync(lambda: len(site.have()) == 1, 3.0, "one of two holders yields")
+    held = site.have()
+    let_pass(SPLIT)
+    assert site.have() == held
+    site.network.heal()
+    let_pass(SPLIT)
+    assert site.have() == held
 
 
 def test_a_holder_that_loses_its_power_is_not_waited_for(site: VipSite) -> None:

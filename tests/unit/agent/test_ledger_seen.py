@@ -33,7 +33,7 @@ class Node:
         self.mirror = Mirror(self.cluster.client(), KEY, QUICK)
         self.went_back = 0
         self.folder = folder
-        self.seen = LedgerSeen(self.mirror, KEY, SITE, folder, self._went_back)
+        self.seen = LedgerSeen(self.mirror, KEY, SITE, folder, self._went_back, write_again=0.02)
 
     def publish(self, index: int, sequence: int) -> None:
         """Let a leader publish; members that this test has no use for are left out."""
@@ -110,3 +110,25 @@ async def test_a_disk_that_takes_nothing_is_told_once(tmp_path: Path, caplog: py
             node.publish(2, 2)
             await eventually(lambda: node.seen.newest.sequence == 2)
     assert [record.message for record in caplog.records].count("ledger's version not kept") == 1
+
+
+async def test_what_was_not_kept_is_kept_as_soon_as_the_disk_takes_it(tmp_path: Path) -> None:
+    """Nothing new need be published for that."""
+    node = Node(tmp_path / "state")
+    node.folder.write_bytes(b"")
+    async with node.running():
+        node.publish(1, 7)
+        await eventually(lambda: node.seen.newest.sequence == 7)
+        node.folder.unlink()
+        await eventually(lambda: node.kept == 7)
+
+
+async def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:
+    """With the next answer that is published, whether the ledger is another or not."""
+    node = Node(tmp_path)
+    async with node.running():
+        node.publish(1, 7)
+        await eventually(lambda: node.kept == 7)
+        (tmp_path / FILE).unlink()
+        node.publish(2, 7)
+        await eventually(lambda: node.kept == 7)

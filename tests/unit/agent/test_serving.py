@@ -78,11 +78,14 @@ def test_which_of_two_holders_yields(leader: str, rival: str, yields: bool) -> N
 
 
 @pytest.mark.parametrize("leader", [ME, "node-b", "a third", ""])
-def test_exactly_one_of_two_holders_yields(leader: str) -> None:
-    """From the same facts both come to the same end, so that one holds the address and not none."""
-    ours = Scene(ME, True, False, True, True, leader, (Peer("node-b", True, True, True),))  # noqa: FBT003
-    theirs = Scene("node-b", True, False, True, True, leader, (Peer(ME, True, True, True),))  # noqa: FBT003
-    assert stance(ours).yielding is not stance(theirs).yielding
+def test_exactly_one_of_two_holders_gives_up(leader: str) -> None:
+    """From the same facts both come to the same end, so that one holds the address and not none, able or not."""
+    states = list(product([True, False], repeat=2))
+    for (drained, answers), (their_drained, their_answers) in product(states, states):
+        able, their_able = answers and not drained, their_answers and not their_drained
+        ours = Scene(ME, True, drained, answers, True, leader, (Peer("node-b", True, True, their_able),))  # noqa: FBT003
+        theirs = Scene("node-b", True, their_drained, their_answers, True, leader, (Peer(ME, True, True, able),))  # noqa: FBT003
+        assert stance(ours).gives_up is not stance(theirs).gives_up, (ours, theirs)
 
 
 def test_a_holder_that_may_be_dead_is_not_yielded_to() -> None:
@@ -99,11 +102,12 @@ def test_a_holder_that_may_be_dead_is_not_yielded_to() -> None:
         pytest.param(scene(peer(SMALLER), vip=False), False, id="other-let-go"),
         pytest.param(scene(vip=False), False, id="other-gone"),
         pytest.param(scene(peer(SMALLER, vip=True, serving=False), vip=False), False, id="other-unable"),
+        pytest.param(scene(peer(SMALLER, vip=True, serving=False), vip=False, drained=True), True, id="both-unable"),
         pytest.param(scene(peer(SMALLER, vip=True), vip=False, connected=False), False, id="no-store"),
     ],
 )
 def test_how_long_a_node_yields(seen: Scene, goes_on: bool) -> None:  # noqa: FBT001
-    """As long as the other is seen to hold the address and can serve, whoever leads by then."""
+    """As long as the other is seen to hold the address and is as able as this one, whoever leads by then."""
     assert stance(seen, yielding=True).yielding is goes_on
     assert not stance(seen).yielding, "none of them is a reason to begin"
 

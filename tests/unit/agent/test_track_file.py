@@ -31,15 +31,27 @@ def test_it_is_replaced_and_never_half_written(tmp_path: Path) -> None:
 
 
 def test_the_same_again_is_not_written(tmp_path: Path) -> None:
-    """Every write wakes keepalived, so there is none for nothing; a new agent writes once in any case."""
+    """Every write wakes keepalived, so there is none for nothing."""
+    path = tmp_path / "track"
+    file = TrackFile(path)
+    file.tell(gives_up=True)
+    written = path.stat().st_ino
+    file.tell(gives_up=True)
+    TrackFile(path).tell(gives_up=True)
+    assert path.stat().st_ino == written
+
+
+@pytest.mark.parametrize("content", [b"0\n", b"", b"\xff", None], ids=["reset", "emptied", "rubbish", "removed"])
+def test_what_somebody_else_changed_is_written_again(tmp_path: Path, content: bytes | None) -> None:
+    """Above all keepalived, which sets the file back when it starts."""
     path = tmp_path / "track"
     file = TrackFile(path)
     file.tell(gives_up=True)
     path.unlink()
+    if content is not None:
+        path.write_bytes(content)
     file.tell(gives_up=True)
-    assert not path.exists()
-    TrackFile(path).tell(gives_up=True)
-    assert path.exists()
+    assert path.read_text(encoding="ascii") == "1\n"
 
 
 def test_what_could_not_be_written_is_written_next_time(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Node:
         self.path = folder / "track"
 
     @asynccontextmanager
-    async def on_duty(self, first_look: float = 5.0, write_again: float = 5.0) -> AsyncIterator[None]:
+    async def on_duty(self, first_look: float = 5.0, look_again: float = 5.0) -> AsyncIterator[None]:
         """Let a new agent do its duty meanwhile."""
         file = TrackFile(self.path)
         duty = VipDuty(
@@ -52,7 +52,7 @@ class Node:
             QUICK,
             track_file=file,
             first_look=first_look,
-            write_again=write_again,
+            look_again=look_again,
         )
         task = asyncio.create_task(duty.run())
         try:
@@ -119,11 +119,11 @@ async def test_a_drain_outlives_the_agent(node: Node) -> None:
     async with node.on_duty():
         await node.told("1\n")
     assert node.path.read_text(encoding="ascii") == "1\n"
-    written = node.path.stat().st_ino
+    node.path.unlink()
     node.cluster.offline()
     async with node.on_duty():
         node.cluster.online()
-        await eventually(lambda: node.path.stat().st_ino != written)
+        await eventually(node.path.exists)
         assert node.path.read_text(encoding="ascii") == "1\n"
 
 
@@ -165,8 +165,21 @@ async def test_a_store_out_of_reach_takes_no_address_away(node: Node) -> None:
 async def test_a_file_that_cannot_be_written_is_tried_again(node: Node) -> None:
     """The agent goes on, and keepalived is told as soon as it can be."""
     node.path.mkdir()
-    async with node.on_duty(write_again=0.02):
+    async with node.on_duty(look_again=0.02):
         node.cluster.apply([Put(KEYS.drain(ME), MARK)])
         await eventually(lambda: not node.facts.serving)
         node.path.rmdir()
+        await node.told("1\n")
+
+
+@pytest.mark.parametrize("reset", [True, False], ids=["reset", "removed"])
+async def test_what_keepalived_was_told_stays_told(node: Node, reset: bool) -> None:  # noqa: FBT001
+    """A file that keepalived set back, or somebody removed, says the same again though nothing happened."""
+    node.cluster.apply([Put(KEYS.drain(ME), MARK)])
+    async with node.on_duty(look_again=0.02):
+        await node.told("1\n")
+        if reset:
+            node.path.write_text("0\n", encoding="ascii")
+        else:
+            node.path.unlink()
         await node.told("1\n")

@@ -11,16 +11,21 @@ from tests.unit.console.recorded_site import Reply, recorded_site
 from tests.unit.console.site_stub import STATUS
 
 NODES = STATUS["nodes"]
+NOBODY_ELSE = "It still holds the virtual IP, and keeps it until another node is reachable and not drained."
 PUT_A, PUT_SELF = "PUT /v1/nodes/u-a/actions", "PUT /v1/nodes/self/actions"
 GET = "GET /v1/status"
 POLL = "GET /v1/status?wait=10.0"
 DONE = Reply(200, {"managementNodeUuid": "u-a", "drained": True, "changed": True, "text": "The node u-a is drained."})
+REACHABLE = {"reachable": True}
 LEADER = {"a": {"managementNodeUuid": "u-a", "name": "a"}, "b": {"managementNodeUuid": "u-b", "name": "b"}, "": None}
 
 
-def status(leader: str, holders: tuple[str, ...] = (), state: str | None = None) -> Reply:
-    """Return a status with this leader and these holders of the virtual IP."""
-    return Reply(200, STATUS | {"leader": LEADER[leader], "vipHolders": holders, "vipState": state})
+def status(
+    leader: str, holders: tuple[str, ...] = (), state: str | None = None, b: dict[str, bool] = REACHABLE
+) -> Reply:
+    """Return a status with this leader and these holders of the virtual IP; `b` is how the other node is."""
+    nodes = [NODES[0], NODES[1] | b]
+    return Reply(200, STATUS | {"leader": LEADER[leader], "vipHolders": holders, "vipState": state, "nodes": nodes})
 
 
 async def test_it_waits_until_another_node_leads_and_holds_the_address() -> None:
@@ -66,6 +71,8 @@ async def test_without_a_name_it_is_the_node_that_is_asked() -> None:
         pytest.param(status("a", ("u-b",), "held"), "It still leads", id="leads"),
         pytest.param(status("", ("u-b",), "held"), "No node leads yet", id="nobody-leads"),
         pytest.param(status("b", ("u-a",), "held"), "It still holds the virtual IP: set track_file", id="holds"),
+        pytest.param(status("b", ("u-a",), "held", {"reachable": False}), NOBODY_ELSE, id="lonely"),
+        pytest.param(status("b", ("u-a",), "held", REACHABLE | {"drained": True}), NOBODY_ELSE, id="both-drained"),
         pytest.param(status("b", (), "nobody"), "No node holds the virtual IP: check keepalived", id="nobody-holds"),
     ],
 )

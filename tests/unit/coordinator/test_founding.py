@@ -109,13 +109,25 @@ def test_what_is_kept_is_private_and_whole(tmp_path: Path) -> None:
 def test_a_disk_that_cannot_be_written_is_told_once_and_stops_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A full or read-only disk is no reason to stop publishing."""
+    """A full or read-only disk is no reason to stop publishing; the site is kept as soon as there is room."""
     here = founding(tmp_path)
     (tmp_path / FILE).mkdir()
     with caplog.at_level(logging.ERROR):
         here.keep(EARLY)
         here.keep(EARLY)
     assert [record.message for record in caplog.records] == ["site not kept on disk"]
+    (tmp_path / FILE).rmdir()
+    here.keep(EARLY)
+    assert kept(tmp_path) == EARLY
+
+
+def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:
+    """With the earliest start that the node knows, whatever etcd says by then."""
+    here = founding(tmp_path)
+    here.keep(EARLY)
+    (tmp_path / FILE).unlink()
+    here.keep(LATE)
+    assert kept(tmp_path) == EARLY
 
 
 @pytest.mark.parametrize(

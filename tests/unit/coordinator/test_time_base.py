@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from pathlib import Path
 
 import pytest
 
+from cluster.values import encode_value
 from coordinator.clock import EffectiveClock
-from coordinator.time_base import FILE, KeptTime, this_boot
+from coordinator.time_base import FILE, KeptTime, TimeBase, this_boot
 from tests.unit.coordinator.stored import DAY, NOW, SECOND, Hands
 
 AGE = 600 * SECOND
@@ -96,7 +98,7 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, content: bytes, caplo
 
 
 def test_a_disk_that_cannot_be_written_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is told once."""
+    """It is told once, and the file is written as soon as the disk takes it."""
     caplog.set_level(logging.ERROR)
     (tmp_path / "state").write_text("a file where the folder should be")
     hands = Hands()
@@ -105,6 +107,30 @@ def test_a_disk_that_cannot_be_written_stops_nothing(tmp_path: Path, caplog: pyt
     for _ in range(3):
         kept.keep(clock)
     assert [record.message for record in caplog.records] == ["time base not kept on disk"]
+    (tmp_path / "state").unlink()
+    kept.keep(clock)
+    assert (tmp_path / "state" / "below" / FILE).exists()
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_file_with_a_time_that_cannot_be_says_nothing(tmp_path: Path, year: int) -> None:
+    """Nobody can reckon with it, so it is as good as none, and made anew."""
+    began = dt.datetime(year, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+    (tmp_path / FILE).write_bytes(encode_value(TimeBase("boot 1", began)))
+    hands = Hands()
+    believed(tmp_path, hands)
+    assert started(tmp_path, hands)[1].now() == NOW
+
+
+def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:
+    """Though time has not moved."""
+    hands = Hands()
+    kept = believed(tmp_path, hands)
+    (tmp_path / FILE).unlink()
+    clock = hands.clock()
+    clock.saw(NOW)
+    kept.keep(clock)
+    assert started(tmp_path, hands)[1].now() == NOW
 
 
 def test_this_machine_has_a_boot() -> None:

@@ -105,15 +105,41 @@ class Desk:
             await self._mirror.changed(seen)
 
     async def _withdraw(self, order_id: str, created: int) -> Receipt:
-        """Take the order back if it is still in the inbox; one that is not there was answered."""
+        """Take the order back if it is still in the inbox; one that is not there was answered.
+
+        Raises:
+            Closed: it was withdrawn, or it is not known what became of it.
+        """
         inbox, outcome = self._keys.inbox(order_id), self._keys.outcome(order_id)
         try:
             await self._store.commit([CreatedAt(inbox, created), Absent(outcome)], [Delete(inbox)])
         except Refused as refused:
-            return Receipt(order_id, _read(refused.current[outcome]))
+            return self._left(order_id, refused.current[inbox], refused.current[outcome])
         except StoreError:
-            return Receipt(order_id, None)  # it may be carried out yet: its outcome can be asked for
+            return await self._left_after_all(order_id)
         raise Closed("No coordinator leads just now, so the order was withdrawn and nothing was changed.")
+
+    async def _left_after_all(self, order_id: str) -> Receipt:
+        """Look for an order whose withdrawal was not confirmed.
+
+        Raises:
+            Closed: it is gone, or cannot be looked for.
+        """
+        try:
+            inbox, outcome = await self._store.read([self._keys.inbox(order_id), self._keys.outcome(order_id)])
+        except StoreError as error:
+            raise Closed(UNCONFIRMED) from error
+        return self._left(order_id, inbox, outcome)
+
+    def _left(self, order_id: str, inbox: Entry | None, outcome: Entry | None) -> Receipt:
+        """Return the receipt for an order of which something is left.
+
+        Raises:
+            Closed: nothing is left, so nobody may be told that it was accepted.
+        """
+        if inbox is None and outcome is None:
+            raise Closed(UNCONFIRMED)
+        return Receipt(order_id, _read(outcome))
 
     async def _came_in(self, order_id: str) -> int:
         """Return the revision at which an order came in that was not confirmed, or that of its outcome.

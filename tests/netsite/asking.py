@@ -54,6 +54,14 @@ class Version(NamedTuple):
     revision: int
 
 
+class Change(NamedTuple):
+    """What one revision did to a key: its new value, None where it was deleted."""
+
+    key: str
+    value: bytes | None
+    revision: int
+
+
 class Member:
     """One etcd member as `host` sees it, by etcd's own JSON over HTTP."""
 
@@ -75,6 +83,10 @@ class Member:
         told = self.ask("maintenance/status", {})
         return told["header"]["member_id"], told.get("leader", "")
 
+    def put(self, key: str, value: bytes) -> None:
+        """Store a value."""
+        self.ask("kv/put", {"key": _text64(key), "value": base64.b64encode(value).decode()})
+
     def under(self, prefix: str) -> dict[str, bytes]:
         """Return everything that is stored under a prefix."""
         found = self.ask("kv/range", {"key": _text64(prefix), "range_end": _text64(_after(prefix))})
@@ -91,6 +103,23 @@ class Member:
             if revision == int(entries[0]["create_revision"]):
                 break
         return found[::-1]
+
+    def changes(self, prefix: str, until: int, within: float = 10.0) -> list[Change]:
+        """Return all that was ever done under a prefix, the oldest first, up to the revision of one change there."""
+        which = {"key": _text64(prefix), "range_end": _text64(_after(prefix)), "start_revision": "1"}
+        found: list[Change] = []
+        with connected(self._host, self._address, ETCD_PORT, within) as connection:
+            connection.request("POST", "/v3/watch", json.dumps({"create_request": which}).encode())
+            answer = connection.getresponse()
+            while not found or found[-1].revision < until:
+                found += map(_change, json.loads(answer.readline())["result"].get("events", ()))
+        return found
+
+
+def _change(event: dict[str, Any]) -> Change:
+    entry = event["kv"]
+    value = None if event.get("type") == "DELETE" else _plain(entry.get("value", ""))
+    return Change(_plain(entry["key"]).decode(), value, int(entry["mod_revision"]))
 
 
 def _text64(text: str) -> str:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from cluster.keys import Keys
 from cluster.store import Entry, View
@@ -20,15 +20,20 @@ from cluster.values import decode_value
 from coordinator.facts import FactReader, Facts
 from coordinator.published import Published
 from licensing import canonical
+from licensing.decide import decide
 from licensing.describe import describe
 from licensing.keyring import Keyring
-from licensing.model import Usage
+from licensing.ledger import KeyHistory, KeyState, Ledger, Usage
 from licensing.policy import Policy
 from licensing.records import Action, ChainHead, Record, verify
-from tests.netsite.asking import Version
+from tests.netsite.asking import Change, Version
 from tests.netsite.readers import Reading
 
-LONGEST_BUFFER = dt.timedelta(days=60)
+FIRST_BUFFER = dt.timedelta(days=30)
+LATER_BUFFER = dt.timedelta(days=60)
+REMOVALS_APART = dt.timedelta(days=60)
+"""How long after its last removal a USB key is granted a new buffer."""
+TAKEN = 202
 REFUSED = range(400, 500)
 
 
@@ -44,7 +49,8 @@ class Deed:
 class Upload:
     """A licence that a client uploaded to a node, and the answer; `http` is 0 where there was none.
 
-    `text` is what the answer says. An upload that was answered with 202 has here what was said later.
+    `text` is what the answer says. An upload that was answered with 202 has here what was said later; it has 202 still
+    where nobody knew of it when that was asked for in time.
     """
 
     name: str
@@ -69,7 +75,8 @@ class UsageReport:
 class History:
     """All that was recorded. `readings`: by target; `versions`: all that was stored under some keys, in order.
 
-    `records`: the values of the records that are stored in the end, in order. `ended`: the wall clock afterwards.
+    `changes`: all that was done to nodes' reports and to the site's identity, in order. `records`: the values of the
+    records that are stored in the end, in order. `ended`: the wall clock afterwards.
     """
 
     seed: int
@@ -78,6 +85,7 @@ class History:
     usage: Sequence[UsageReport]
     readings: Mapping[str, Sequence[Reading]]
     versions: Sequence[Version]
+    changes: Sequence[Change]
     records: Sequence[bytes]
     keys: Keys
     keyring: Keyring
@@ -102,6 +110,18 @@ class History:
         return found
 
     @cached_property
+    def reports(self) -> list[tuple[int, Facts]]:
+        """What was to be read of the nodes after each change of it, with the revision of the change."""
+        reader, entries, found = FactReader(self.keys, self.keyring), dict[str, Entry](), list[tuple[int, Facts]]()
+        for revision, changes in groupby(self.changes, lambda change: change.revision):
+            for key, value, _ in changes:
+                entries.pop(key, None)
+                if value is not None:
+                    entries[key] = Entry(key, value, 1, revision)
+            found.append((revision, reader.read(View(revision, dict(entries)))))
+        return found
+
+    @cached_property
     def chain(self) -> list[Record]:
         """The records."""
         return [decode_value(self.keys.records, value, Record) for value in self.records]
@@ -120,6 +140,8 @@ def uploads_are_kept(history: History) -> Iterator[str]:
             yield f"an upload was carried out {times[each.name]} times: {each}"
         if each.http == 200 and (not times[each.name] or each.name not in held):
             yield f"an upload that was accepted is lost: {each}"
+        if each.http == TAKEN and not times[each.name]:
+            yield f"an upload of which it was said that it was taken is lost: {each}"
         if times[each.name] and (each.http in REFUSED or "withdrawn" in each.text):
             yield f"an upload that was refused is installed: {each}"
 
@@ -205,7 +227,7 @@ def nobody_is_told_expired(history: History) -> Iterator[str]:
 
 
 def licences_last_as_the_law_says(history: History) -> Iterator[str]:
-    """Each publication says what the law says of the ledger that was stored with it, and no buffer is too long."""
+    """Each publication says what the law says of the ledger that was stored with it."""
     for facts in history.facts:
         told = facts.published
         if told is None or facts.site is None or facts.ledger is None:
@@ -215,8 +237,72 @@ def licences_last_as_the_law_says(history: History) -> Iterator[str]:
         due = describe(facts.site, facts.ledger, last.nodes, last.key_state_reason, told.as_of, history.policy)
         if (due.key_state, due.license, due.buffer) != (last.key_state, last.license, last.buffer):
             yield f"index {told.index} says {last.license} and {last.buffer}; by law {due.license} and {due.buffer}"
-        if last.buffer and last.buffer.expires > told.as_of + LONGEST_BUFFER:
-            yield f"index {told.index} shows a buffer until {last.buffer.expires}"
+
+
+def removals_grant_what_the_law_says(history: History) -> Iterator[str]:
+    """From one ledger to the next a USB key is removed, and granted a buffer, by the sentences of the rules alone."""
+    before = Ledger()
+    for facts in history.facts:
+        if facts.ledger is None or facts.published is None:
+            continue  # another check tells
+        told, as_of = f"the ledger {facts.ledger.sequence}", facts.published.as_of
+        old = {each.key_id: each for each in before.keys}
+        for gone in old.keys() - {each.key_id for each in facts.ledger.keys}:
+            yield f"{told} has forgotten the USB key {gone}"
+        for key in facts.ledger.keys:
+            for wrong in wrong_removal(old.get(key.key_id), key, as_of - history.policy.removal_settle):
+                yield f"{told} has the USB key {key.key_id}, {wrong}"
+        before = facts.ledger
+
+
+def wrong_removal(old: KeyHistory | None, key: KeyHistory, settled: dt.datetime) -> Iterator[str]:
+    """Say what of a key cannot follow from what was remembered of it, None for nothing.
+
+    What went out of service after `settled` cannot be a removal yet.
+    """
+    last, granted = (old.last_removal, old.buffer_until) if old else (None, None)
+    removed = key.last_removal
+    if removed is None or removed == last:
+        due, rule = granted, "it was not removed"
+        if last is not None and removed is None:
+            yield f"whose removal at {last} is forgotten"
+    elif key.signed.licence.expires <= removed:
+        due, rule = granted, "its licence had expired"
+    elif last is None:
+        due, rule = removed + FIRST_BUFFER, "it was its first removal"
+    elif removed - last < REMOVALS_APART:
+        due, rule = granted, f"it was removed at {last} too"
+    else:
+        due, rule = removed + LATER_BUFFER, f"its last removal was at {last}"
+    if key.buffer_until != due:
+        yield f"with a buffer until {key.buffer_until} and not {due}: it was removed at {removed}, and {rule}"
+    if removed != last and removed is not None:
+        out = {key.out_since, old.out_since if old and old.out_since else key.out_since}
+        if out != {removed} or removed > settled or (last is not None and removed < last):
+            yield f"removed at {removed}: it was out of service since {out}, and before that removed at {last}"
+
+
+def decisions_follow_from_the_reports(history: History) -> Iterator[str]:
+    """Each publication is what the law decides of the ledger before it and of some reports that were there since.
+
+    Compared are the key state and what is remembered of USB keys: those no order of a story changes. A leader may have
+    decided before the newest reports reached it.
+    """
+    revisions = sorted({each.revision for each in history.versions if each.key == history.keys.status})
+    for (before, after), begin, end in zip(pairwise(history.facts), revisions, revisions[1:], strict=False):
+        told = after.published
+        if before.ledger is None or after.ledger is None or told is None:
+            continue  # another check tells
+        known = [reports for revision, reports in history.reports if revision <= begin][-1:]
+        since = [reports for revision, reports in history.reports if begin < revision < end]
+        due = list[tuple[KeyState, str | None, tuple[KeyHistory, ...]]]()
+        for reports in (*known, *since):
+            if reports.site is not None:
+                decision = decide(reports.site, reports.views, before.ledger, told.as_of, history.policy)
+                due.append((decision.status.key_state, decision.ledger.in_use, decision.ledger.keys))
+        is_told = (told.status.key_state, after.ledger.in_use, after.ledger.keys)
+        if is_told not in due:
+            yield f"index {told.index} says {_in_short(*is_told)}; by the reports {[_in_short(*each) for each in due]}"
 
 
 def records_are_chained(history: History) -> Iterator[str]:
@@ -236,6 +322,8 @@ CHECKS: tuple[Check, ...] = (
     readers_are_told_what_was_published,
     nobody_is_told_expired,
     licences_last_as_the_law_says,
+    removals_grant_what_the_law_says,
+    decisions_follow_from_the_reports,
     records_are_chained,
 )
 
@@ -261,6 +349,12 @@ def timeline(history: History, found: Mapping[str, Sequence[str]], most: int = 5
 
 def _place(reading: Reading) -> tuple[int, int]:
     return reading.status["epoch"], reading.status["index"]
+
+
+def _in_short(state: KeyState, in_use: str | None, keys: Sequence[KeyHistory]) -> str:
+    """Return the key state and what is remembered of keys, without their licences."""
+    told = (f"{key.key_id}@{key.node} out {key.out_since} removed {key.last_removal}" for key in keys)
+    return f"{state.value}, in use {in_use}, {'; '.join(told)}"
 
 
 def _includes(told: object, published: object) -> bool:

@@ -17,6 +17,10 @@ from console.main import main
 from coordinator.board import Answer, Board
 from coordinator.desk import Desk, Receipt
 from coordinator.orders import Outcome
+from licensing import buffer
+from licensing.ledger import KeyHistory
+from licensing.policy import LATER_BUFFER
+from licensing.value import Time
 
 SLOW = 0.3
 """Seconds between a decision and its publication, in which a leader may be frozen."""
@@ -70,9 +74,26 @@ def show_an_old_answer_now_and_then() -> None:
     Board.show = going_back  # type: ignore[method-assign, assignment]
 
 
+def grant_sixty_days_each_time() -> None:
+    """Let every removal after the first grant a new buffer, however soon it comes."""
+    grant = buffer.grant
+
+    def generous(history: KeyHistory, at: Time) -> buffer.Grant:
+        if history.last_removal is None:
+            return grant(history, at)
+        return buffer.Grant(at + LATER_BUFFER, "60 days or more since the last removal: a buffer of 60 days.")
+
+    buffer.grant = generous
+
+
 MISTAKES: dict[str, Callable[[], None]] = {
     plant.__name__.replace("_", "-"): plant
-    for plant in (publish_without_a_fence, answer_before_it_is_stored, show_an_old_answer_now_and_then)
+    for plant in (
+        publish_without_a_fence,
+        answer_before_it_is_stored,
+        show_an_old_answer_now_and_then,
+        grant_sixty_days_each_time,
+    )
 }
 
 if __name__ == "__main__":

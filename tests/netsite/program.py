@@ -56,6 +56,12 @@ class Program:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """The process id of the last start."""
+        assert self._process
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """How it ended; None while it runs, or before its first start."""
         return self._process.poll() if self._process else None

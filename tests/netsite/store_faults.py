@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tests.netsite.asking import ETCD_PORT
 from tests.netsite.fault import LEADER, OTHER, Scene, Table, fresh, stale
 from tests.netsite.leader_faults import ETCD_TOO, TERM_OVER
 from tests.netsite.licences import UPLOAD, new_licence, times_installed
-from tests.netsite.netsite import WITNESS, now
+from tests.netsite.netsite import ADDRESSES, AT_REST, WITNESS, now
 from tests.netsite.network_faults import NOTICED
 from tests.waiting import eventually_sync
 
@@ -15,6 +16,9 @@ KNOWN = 4.0
 """Seconds within which a caller knows what became of an upload that etcd did not confirm: two calls, and some time."""
 MEMBER_LOST = 3.0
 """Seconds within which a daemon has turned to another member."""
+FILLER = "/filler"
+"""A key that is no site's."""
+LARGE = 1 << 18
 
 
 @TABLE.row(
@@ -28,7 +32,7 @@ def witness_lost(scene: Scene) -> float:
     scene.site.move_etcd_leader(scene.leader)
     scene.site.witness.kill()
     scene.begin()
-    return scene.seen_by_both(scene.plugged(scene.other))
+    return scene.seen_by_both(scene.in_the_same_term(scene.plugged(scene.other)))
 
 
 @TABLE.row(
@@ -76,7 +80,8 @@ def all_members_killed(scene: Scene) -> float:
     within=MEMBER_LOST,
 )
 def leading_member_killed(scene: Scene) -> float:
-    """SIGKILL the member on the leader's node and plug a key in."""
+    """SIGKILL the member on the leader's node, which the leader uses, and plug a key in."""
+    _let_the_leader_use_its_own_member(scene)
     scene.site.move_etcd_leader(scene.leader)
     scene.begin()
     scene.node(scene.leader).etcd.kill()
@@ -90,7 +95,8 @@ def leading_member_killed(scene: Scene) -> float:
     within=MEMBER_LOST,
 )
 def member_frozen(scene: Scene) -> float:
-    """SIGSTOP the member on the leader's node, which does not lead etcd, and plug a key in."""
+    """SIGSTOP the member on the leader's node, which the leader uses and does not lead etcd, and plug a key in."""
+    _let_the_leader_use_its_own_member(scene)
     scene.site.move_etcd_leader(scene.other)
     scene.begin()
     scene.node(scene.leader).etcd.freeze()
@@ -120,12 +126,16 @@ def etcd_leader_moved(scene: Scene) -> float:
     within=MEMBER_LOST,
 )
 def etcd_disk_full(scene: Scene) -> float:
-    """Fill the disk under the member of the node that leads and restart it, so that it needs room; plug a key in."""
-    node = scene.node(scene.leader)
+    """Fill the disk under the member of the node that leads, write until the member ends of that, and plug a key in."""
+    node, witness = scene.node(scene.leader), scene.site.member(WITNESS)
     node.fill_disk("etcd")
-    node.etcd.kill()
+
+    def ended() -> bool:
+        witness.put(FILLER, bytes(LARGE))  # the journal has room in advance, the database has not
+        return not node.etcd.running
+
+    eventually_sync(ended, AT_REST, "the member ends for want of room")
     scene.begin()
-    node.etcd.start()
     return scene.seen_by_both(scene.plugged(scene.other))
 
 
@@ -161,11 +171,12 @@ def started_on_a_full_disk(scene: Scene) -> float:
     """Fill the disk of the node that follows, let something change, and restart its coordinator."""
     node = scene.node(scene.other)
     node.fill_disk("state")
-    scene.seen_by_both(scene.plugged(scene.leader))
+    published = scene.plugged(scene.leader)
+    scene.seen_by_both(published)
     node.coordinator.kill()
     scene.begin()
     node.coordinator.start()
-    return scene.seen(scene.other, fresh)
+    return scene.seen(scene.other, published)
 
 
 @TABLE.row(
@@ -190,3 +201,21 @@ def upload_while_etcd_elects(scene: Scene) -> float:
     else:
         assert times_installed(scene.site, scene.other, name) == 0
     return measured
+
+
+def _let_the_leader_use_its_own_member(scene: Scene) -> None:
+    """Restart the coordinators, which after other faults may use any member, until the leader uses its own."""
+    site, label = scene.site, scene.leader
+    own = f"[::ffff:{ADDRESSES[label]}]:{ETCD_PORT}"  # as a socket for both kinds of addresses shows it
+
+    def used() -> set[str]:
+        pid = site.nodes[label].coordinator.pid
+        listed = site.hosts[label].run("ss", "-Htnp", "state", "established", f"dport = :{ETCD_PORT}")
+        lines = [line.split() for line in listed.splitlines() if f"pid={pid}," in line]
+        return {peer for _, _, _, peer, _ in lines}
+
+    def restarted() -> bool:
+        scene.restart_coordinators()
+        return used() == {own}
+
+    eventually_sync(restarted, AT_REST, f"node {label}'s coordinator uses the etcd member of its node")

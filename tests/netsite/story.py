@@ -16,7 +16,7 @@ from typing import Any
 
 from licensing.keyring import parse_keyring
 from licensing.policy import Policy
-from tests.netsite.history import Deed, History, Upload, UsageReport
+from tests.netsite.history import TAKEN, Deed, History, Upload, UsageReport
 from tests.netsite.licences import UPLOAD, new_licence
 from tests.netsite.netsite import VIP, WITNESS, NetSite, now
 from tests.site import KEYS, SETTLE, Answer, let_pass
@@ -31,6 +31,8 @@ RESTS = (0.3, 2.0)
 UPLOADS = 40
 """The most that one client uploads, so that the ledger stays small."""
 NO_ANSWER = (OSError, HTTPException)
+KEPT = 300.0
+"""Seconds for which an outcome can be asked for at least."""
 
 
 def _cut_off(site: NetSite, label: str) -> None:
@@ -112,18 +114,19 @@ class Clients:
             self.usage.append(UsageReport(vms, asked, now(), http))
 
     def _settled(self, upload: Upload) -> Upload:
-        """Return an upload with its outcome, where the answer was that it waits; outcomes are kept for ten minutes."""
-        if upload.http != 202:
+        """Return an upload with its outcome, where the answer was that it waits; without an answer where it is late."""
+        if upload.http != TAKEN:
             return upload
         answer: Answer = eventually_sync(lambda: self._asked(upload), 20.0)
         if answer.status != 200:
-            return Upload(upload.name, upload.node, upload.asked, now(), 0, "taken, and nobody knows of it any more")
+            http = TAKEN if now() - upload.asked < KEPT else 0
+            return Upload(upload.name, upload.node, upload.asked, now(), http, answer.body.decode())
         outcome: dict[str, Any] = json.loads(answer.body)["outcome"]
         return Upload(upload.name, upload.node, upload.asked, now(), outcome["http"], outcome["text"])
 
     def _asked(self, upload: Upload) -> Answer | None:
         answer = self._site.call(upload.node, "GET", json.loads(upload.text)["location"])
-        return answer if answer.status != 202 else None
+        return answer if answer.status != TAKEN else None
 
 
 def play(site: NetSite, seed: int, seconds: float, acts: Mapping[str, Act] = ACTS) -> History:
@@ -175,6 +178,8 @@ def _recorded(site: NetSite, seed: int, begin: float, deeds: Sequence[Deed], cli
     member = site.member("a")
     versions = [each for key in (KEYS.site, KEYS.ledger, KEYS.usage, KEYS.status) for each in member.history(key)]
     records = member.under(KEYS.records)
+    told = (KEYS.site, KEYS.nodes, KEYS.lastseen)
+    changes = member.changes(KEYS.prefix, max(version.revision for version in versions))
     return History(
         seed=seed,
         deeds=deeds,
@@ -182,6 +187,7 @@ def _recorded(site: NetSite, seed: int, begin: float, deeds: Sequence[Deed], cli
         usage=clients.usage,
         readings={target: site.readers.since(begin, target) for target in (*site.labels, VIP)},
         versions=sorted(versions, key=lambda version: version.revision),
+        changes=[change for change in changes if change.key.startswith(told)],
         records=[value for key, value in sorted(records.items()) if "~" not in key],
         keys=KEYS,
         keyring=parse_keyring((site.site.folder / "keyring.json").read_bytes()),

@@ -130,6 +130,11 @@ def with_another_buffer(history: History) -> History:
     return replace(history, versions=[*history.versions[:place], changed, *history.versions[place + 1 :]])
 
 
+def without_reports(history: History) -> History:
+    """Return the history in which no node ever reported."""
+    return replace(history, changes=[change for change in history.changes if change.key == KEYS.site])
+
+
 TAMPERINGS: dict[str, Callable[[History], History]] = {
     "uploads_are_kept": with_a_lost_upload,
     "usage_is_kept": lambda history: replace(history, usage=[UsageReport(10**9, 0.0, 0.0, 200)]),
@@ -141,6 +146,7 @@ TAMPERINGS: dict[str, Callable[[History], History]] = {
     "nobody_is_told_expired": told_expired,
     "licences_last_as_the_law_says": lasting_longer,
     "removals_grant_what_the_law_says": with_another_buffer,
+    "decisions_follow_from_the_reports": without_reports,
     "records_are_chained": lambda history: replace(history, records=history.records[:-1]),
 }
 

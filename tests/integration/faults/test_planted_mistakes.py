@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.netsite.history import faults_of
 from tests.netsite.netsite import NetSite
 from tests.netsite.story import ACTS, Act, play
-from tests.site import LEASE_OVER, let_pass
+from tests.site import LEASE_OVER, SETTLE, let_pass
 from tests.waiting import eventually_sync
 
 ROOT = Path(__file__).parents[3]
@@ -50,6 +50,16 @@ def freeze_past_the_lease(site: NetSite, label: str) -> None:
     leader.thaw()
 
 
+def pull_the_key_twice(site: NetSite, _label: str) -> None:
+    """Pull the only key out and put it back, twice, each time for so long that it counts as a removal."""
+    for _ in range(2):
+        site.unplug("a", site.base)
+        site.wait_for("b", lambda status: status["keyState"] == "Missing", 5.0)
+        let_pass(10 * SETTLE)
+        site.plug("a", site.base)
+        site.wait_for("b", lambda status: status["keyState"] == "Ready", 5.0)
+
+
 def test_a_publication_without_a_fence_is_found(tmp_path: Path) -> None:
     """Where a leader that wakes up publishes with no fence, the history shows that a deposed leader published."""
     acts = {"freeze the leader past its lease": freeze_past_the_lease}
@@ -64,3 +74,10 @@ def test_an_upload_that_is_answered_before_it_is_stored_is_found(tmp_path: Path)
 def test_a_board_that_goes_back_is_found(tmp_path: Path) -> None:
     """Where a board shows an old answer again, the readers have seen it, without any other fault."""
     assert "readers_go_forward" in found_by("show-an-old-answer-now-and-then", tmp_path, 4, only("kill keepalived"))
+
+
+def test_a_buffer_that_is_granted_anew_too_soon_is_found(tmp_path: Path) -> None:
+    """Where a second removal grants another buffer, the history shows it, by the rules' words and by the law's own."""
+    acts = {"pull the key twice": pull_the_key_twice}
+    found = found_by("grant-sixty-days-each-time", tmp_path, 1, acts)  # the act is played once, on a site at rest
+    assert list(found) == ["removals_grant_what_the_law_says", "decisions_follow_from_the_reports"]

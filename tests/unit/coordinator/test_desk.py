@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from cluster.memory import MemoryStore
 from cluster.mirror import Mirror
 from cluster.records import verify_stored
-from cluster.store import Condition, PermissionRefused, Put, Unavailable, Write
+from cluster.store import Condition, Delete, PermissionRefused, Put, Unavailable, Write
 from cluster.values import decode_value, encode_value
 from coordinator.clock import EffectiveClock
 from coordinator.desk import PATIENCE, Closed, Desk
@@ -218,6 +218,10 @@ async def _refuse() -> None:
     raise PermissionRefused("not allowed")
 
 
+async def _nothing() -> None:
+    pass
+
+
 async def _lose() -> None:
     raise Unavailable("not sent")
 
@@ -247,6 +251,61 @@ async def test_an_order_that_cannot_be_withdrawn_may_be_asked_for(site: Site) ->
         receipt = await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
     assert receipt.outcome is None
     assert inbox(site) == [KEYS.inbox(receipt.order_id)]
+
+
+async def test_an_order_that_was_withdrawn_unseen_is_not_said_to_be_accepted(site: Site) -> None:
+    """The answer of the store got lost, the withdrawal did not: nobody will ever know of the order."""
+    store = Interrupted(site, _nothing)
+
+    async def lose_the_answer() -> None:
+        store.lose_next_answer()
+
+    store._before = lose_the_answer
+    async with desk_at(store) as desk:
+        with pytest.raises(Closed, match="did not confirm"):
+            await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
+    assert (inbox(site), outcomes(site)) == ([], [])
+
+
+async def test_an_order_that_vanished_is_not_said_to_be_accepted(site: Site) -> None:
+    """Such as one in a store that was restored from an old copy while it waited."""
+
+    async def vanish() -> None:
+        (key,) = inbox(site)
+        await site.client().commit([], [Delete(key)])
+
+    async with desk_at(Interrupted(site, vanish)) as desk:
+        with pytest.raises(Closed, match="did not confirm"):
+            await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
+
+
+async def test_an_order_is_not_said_to_be_accepted_when_the_store_is_gone_at_its_withdrawal(site: Site) -> None:
+    """It may be in the inbox yet, or be withdrawn: that is said."""
+    store = Interrupted(site, _nothing)
+
+    async def cut_off() -> None:
+        store.offline()
+        await _lose()
+
+    store._before = cut_off
+    async with desk_at(store) as desk:
+        with pytest.raises(Closed, match="may be carried out yet"):
+            await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
+        await eventually(lambda: not desk._mirror.connected)
+
+
+async def test_the_outcome_of_an_order_whose_withdrawal_was_not_confirmed_is_told(site: Site) -> None:
+    """A leader carried it out meanwhile."""
+
+    async def answered() -> None:
+        (key,) = inbox(site)
+        done = Put(KEYS.outcome(key.rpartition("/")[2]), encode_value(DONE))
+        await site.client().commit([], [Delete(key), done])
+        await _lose()
+
+    async with desk_at(Interrupted(site, answered)) as desk:
+        receipt = await desk.give(NEW_CODE, "admin", patience=AT_ONCE)
+    assert receipt.outcome == DONE
 
 
 # --- it is not known whether the order came in ---------------------------------------------------------------------

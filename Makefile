@@ -12,14 +12,16 @@ SECONDS := 600
 PACKAGES := licensing cluster usbwatch agent coordinator console
 
 # What the tests use of the system: etcd 3.4 and etcdctl beside the wheel's 3.5, a USB bus, network namespaces, partitions,
-# a virtual machine, the virtual IP, packets that get lost, wrong clocks, containers.
+# a virtual machine, the virtual IP, packets that get lost, wrong clocks, containers, a browser and its fonts.
 TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi fdisk e2fsprogs qemu-system-x86 \
-  keepalived nftables faketime docker.io
+  keepalived nftables faketime docker.io mmdebstrap chromium fonts-dejavu-core fonts-wqy-zenhei
 # Debian's kernel, busybox and udevd for that machine, unpacked here and not installed.
 KERNEL := .cache/kernel
+# What container images are built on in the tests, in the place of the official ones: made with apt, as no registry is asked.
+STAND_IN := .cache/containers/stand-in.tar
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit integration kernel containers fuzz measure faults history format docs debs clean
+.PHONY: help demo test check unit integration kernel containers fuzz measure faults history format docs screenshots debs clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,7 +44,7 @@ integration: $(READY) debs kernel containers ## The tests on real parts: etcd, l
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration \
 	  --ignore tests/integration/kernel --ignore tests/integration/containers
 
-containers: $(READY) debs ## The tests with containers, for which a Docker daemon is started as root.
+containers: $(READY) debs $(STAND_IN) ## The tests with containers, for which a Docker daemon is started as root.
 	$(SUDO) $(BIN)/pytest -q tests/integration/containers
 
 kernel: $(READY) debs ## The tests on a real kernel, in one virtual machine; alone, since it takes all processors.
@@ -67,6 +69,9 @@ format: $(READY) ## Put the code into its form.
 
 docs: $(READY) ## Write the pages that are made from the code.
 	$(BIN)/python -m console.settings_page > docs/settings.md
+
+screenshots: $(READY) packages ## Take the README's pictures of the web page from the demo.
+	$(BIN)/python -m tests.integration.page.pictures docs/pictures
 
 clean: ## Remove what was made here.
 	rm -rf $(VENV) .cache .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -108,3 +113,8 @@ $(KERNEL): tests/kernel/fetch | packages
 	@$(SUDO) apt-get update -qq || echo "apt could not look for the newest kernel; perhaps it knows one."
 	tests/kernel/fetch $@
 	@touch $@
+
+$(STAND_IN): tests/integration/containers/make-stand-in | packages
+	@$(SUDO) apt-get update -qq || echo "apt could not look for the newest packages; perhaps it knows some."
+	@mkdir -p $(@D)
+	$(SUDO) tests/integration/containers/make-stand-in $@

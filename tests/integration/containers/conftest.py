@@ -1,4 +1,4 @@
-"""A site whose etcd runs in containers: three members on Docker, agents and coordinators on this machine."""
+"""Sites on Docker: one whose etcd alone runs in containers, and the whole one of `docker-compose.ha.yml`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from testcontainers.core.config import testcontainers_config
 
 from cluster.local_etcd import find_etcd
+from tests.integration.containers.compose_site import SUBNET, ComposeSite
 from tests.integration.containers.docker_daemon import DockerDaemon, passed_on
 from tests.integration.containers.etcd_containers import BRIDGE, IMAGE, EtcdContainers
 from tests.site import LiveSite
@@ -32,16 +33,15 @@ class ContainerSite(LiveSite):
                 daemon.start()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def docker_daemon() -> Iterator[DockerDaemon]:
-    """Run a Docker daemon that has the image of an etcd member."""
+    """Run a Docker daemon that has no image."""
     with tempfile.TemporaryDirectory(prefix="twinkey-docker-") as folder, pytest.MonkeyPatch.context() as patch:
         daemon = DockerDaemon(Path(folder))
         patch.setenv("DOCKER_HOST", daemon.address)
         patch.setattr(testcontainers_config, "ryuk_disabled", True)  # it would come from a registry
         try:
             daemon.start()
-            daemon.make_image(IMAGE, find_etcd())
             yield daemon
         finally:
             daemon.stop()
@@ -50,8 +50,8 @@ def docker_daemon() -> Iterator[DockerDaemon]:
 @pytest.fixture(scope="module")
 def members(docker_daemon: DockerDaemon) -> Iterator[EtcdContainers]:
     """Run three members."""
-    assert docker_daemon.client().images.list(IMAGE)
-    with passed_on(BRIDGE):
+    docker_daemon.make_image(IMAGE, find_etcd())
+    with passed_on("-i", BRIDGE, "-o", BRIDGE):
         members = EtcdContainers(find_etcd())
         try:
             members.start()
@@ -78,3 +78,23 @@ def site(running: ContainerSite) -> ContainerSite:
     """Give the site at rest, with nothing broken."""
     running.start()
     return running
+
+
+@pytest.fixture(scope="module")
+def built(docker_daemon: DockerDaemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeSite]:
+    """Build the images of the compose file; nothing of its site exists yet, nor afterwards."""
+    site = ComposeSite(docker_daemon, tmp_path_factory.mktemp("compose"))
+    with passed_on("-s", SUBNET, "-d", SUBNET):
+        try:
+            site.build()
+            yield site
+        finally:
+            site.down()
+
+
+@pytest.fixture
+def composed(built: ComposeSite) -> ComposeSite:
+    """Give the site of the compose file, with all of it running."""
+    if not built.is_up:
+        built.up()
+    return built

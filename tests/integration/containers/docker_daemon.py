@@ -72,6 +72,8 @@ class DockerDaemon:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=20)
+        for left in self._folder.glob("exec/netns/*"):  # it holds the namespaces that its containers shared with it
+            subprocess.run(["umount", left], check=False)  # noqa: S607
 
     def make_image(self, name: str, program: Path) -> None:
         """Make an image of a program and of the libraries that it is linked with, and of nothing else."""
@@ -83,9 +85,9 @@ class DockerDaemon:
 
 
 @contextmanager
-def passed_on(bridge: str) -> Iterator[None]:
-    """Let the firewall pass what goes over a bridge meanwhile: another Docker on this machine would have it dropped."""
-    rule = ("FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT")
+def passed_on(*packets: str) -> Iterator[None]:
+    """Let the firewall pass these packets meanwhile: another Docker on this machine would have them dropped."""
+    rule = ("FORWARD", *packets, "-j", "ACCEPT")
     subprocess.run(["iptables", "-I", *rule], check=True)  # noqa: S607
     try:
         yield

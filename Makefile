@@ -58,7 +58,7 @@ measure: $(READY) debs ## How soon a plugged USB key is published, and what watc
 	$(BIN)/python -m tests.measure.usb_bus
 
 faults: $(READY) debs ## Play every fault ten times and write docs/faults.md; for a machine that does nothing else.
-	$(AS_ROOT) $(BIN)/python -m tests.netsite.fault_table --rounds 10
+	$(AS_ROOT) $(BIN)/python -m tests.netsite.fault_table --rounds 10 --sites 2
 
 history: $(READY) debs ## Random faults for SECONDS=600, and a check of all that was recorded.
 	$(AS_ROOT) $(BIN)/python -m tests.netsite.check_history --seconds $(SECONDS)

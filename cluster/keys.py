@@ -126,6 +126,11 @@ class Keys:
         return self.records + _padded(number)
 
     @property
+    def records_end(self) -> str:
+        """What comes after all numbers of records, and before their other orders."""
+        return f"{self.records}:"
+
+    @property
     def staging(self) -> str:
         """Prefix of records that have not come to their places yet; they come after all numbers."""
         return self.records + "~staged/"

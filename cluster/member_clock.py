@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from licensing.value import is_possible
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -96,11 +98,11 @@ class MemberClocks:
 
 
 async def _date(session: aiohttp.ClientSession, url: str) -> dt.datetime | None:
-    """Return the date of the answer; None for whoever does not answer in time or names none."""
+    """Return the date of the answer; None for whoever does not answer in time or names none that can be."""
     try:
         async with session.get(url, allow_redirects=False) as answer:
             at = parsedate_to_datetime(answer.headers.get("Date", ""))
-    except (aiohttp.ClientError, OSError, ValueError, ssl.CertificateError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, OverflowError, ssl.CertificateError) as error:
         log.debug("no time from %s: %r", url, error)
         return None
-    return at.astimezone(dt.UTC) if at.tzinfo else None
+    return at.astimezone(dt.UTC) if at.tzinfo and is_possible(at) else None

@@ -65,6 +65,17 @@ async def next_moves(store: Store, keys: Keys, staged: Staged, end: int) -> tupl
     return (*puts.values(), *map(Delete, sorted(gone - puts.keys()))), Staged(area, last)
 
 
+async def behind_the_end(store: Store, keys: Keys, count: int) -> tuple[Write, ...]:
+    """Return the writes that delete the next records behind the first `count`, with their places in all orders.
+
+    Raises:
+        StoreError
+    """
+    standing = await store.page(keys.record(count), keys.records_end, _MOVE)
+    places = {put.key for record in _readable(standing) for put in index_writes(keys, record)}
+    return tuple(map(Delete, sorted({entry.key for entry in standing} | places)))
+
+
 async def clear_staging(store: Store, keys: Keys, area: str = "", *, but: str = "") -> None:
     """Delete what is staged in an area, or in all of them `but` one.
 

@@ -16,12 +16,14 @@ from licensing.value import Value
 class RecordFilter(msgspec.Struct, frozen=True):
     """What a record must be like; what is left out does not matter.
 
-    `text` is looked for in the item, in who did it, in the node and in the licence's name, in capitals or not.
+    `text` is looked for, in capitals or not, in the sentence, the item, the licence's name, the key, in who did it and
+    in the node. `nodes`: those that people know by a name with this text; records have their uuids.
     """
 
     management_type: ManagementType | None = None
     status: Validity | None = None
     text: str = ""
+    nodes: frozenset[str] = frozenset()
 
     @property
     def wants_all(self) -> bool:
@@ -44,7 +46,8 @@ class RecordFilter(msgspec.Struct, frozen=True):
 
     def _has_text(self, seen: _Glance) -> bool:
         text = self.text.casefold()
-        return not text or any(text in told.casefold() for told in (seen.item, seen.who, seen.node, seen.name))
+        told = (seen.sentence, seen.item, seen.name, seen.key_id or "", seen.who, seen.node)
+        return not text or seen.node in self.nodes or any(text in each.casefold() for each in told)
 
 
 class _Glance(Value, frozen=True, forbid_unknown_fields=False):
@@ -54,6 +57,8 @@ class _Glance(Value, frozen=True, forbid_unknown_fields=False):
     who: str
     node: str
     name: str
+    key_id: str | None
+    sentence: str
 
 
 class _Stored(msgspec.Struct, frozen=True):

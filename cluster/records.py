@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cluster.keys import Keys, last_part
+from cluster.keys import RECORD_NUMBERS, Keys, last_part
 from cluster.ranks import STRIDE, Line, locate
 from cluster.record_filter import RecordFilter
 from cluster.store import Entry, Put, Store
@@ -59,13 +59,17 @@ def index_writes(keys: Keys, record: Record) -> tuple[Put, ...]:
 
 
 class RecordPages:
-    """Pages of the history of one site."""
+    """Pages of the history of one site.
 
-    def __init__(self, store: Store, keys: Keys) -> None:
+    `count`: how many records the ledger knows of; what is stored behind them is no part of the history.
+    """
+
+    def __init__(self, store: Store, keys: Keys, count: int = RECORD_NUMBERS) -> None:
         self._store = store
         self._keys = keys
+        self._count = count
         self._lines: dict[SortBy, Line] = {
-            "uploadDate": _by_number(keys),
+            "uploadDate": _by_number(keys, count),
             "issuedDate": _by_date(keys, _ISSUED),
             "expiredDate": _by_date(keys, _EXPIRED),
         }
@@ -84,6 +88,11 @@ class RecordPages:
         if start < 0 or not 0 <= limit <= LARGEST_PAGE:
             raise ValueError(f"start must be 0 or more and limit from 0 to {LARGEST_PAGE}; they are {start}, {limit}")
         line = self._lines[sort_by]
+        if self._count == 0:
+            return (), 0
+        if sort_by != "uploadDate" and await self._some_behind():
+            keys = (await self.find(RecordFilter(), sort_by, descending=descending)).wanted
+            return await self.read(keys[start : start + limit]), len(keys)
         whole = await line.whole(self._store)
         size = min(limit, whole.count - start)
         if size <= 0:
@@ -101,14 +110,15 @@ class RecordPages:
             StoreError
         """
         line, found, unreadable = self._lines[sort_by], list[str](), list[str]()
-        start = line.key(0)
+        start = line.key(0 if self._count else line.end)
         while entries := await self._store.page(start, line.key(line.end), LARGEST_PAGE):
             start = entries[-1].key + "\0"
+            entries = tuple(entry for entry in entries if self._counts(self._record_key(entry, sort_by)))
             keys = self._record_keys(entries, sort_by)
             if wanted.wants_all:
                 found += keys
                 continue
-            stored = entries if sort_by == "uploadDate" else await self._store.read(keys)
+            stored = entries if sort_by == "uploadDate" or not keys else await self._store.read(keys)
             verdicts = [None if entry is None else wanted.accepts(entry.value) for entry in stored]
             found += [key for key, verdict in zip(keys, verdicts, strict=True) if verdict]
             unreadable += [key for key, verdict in zip(keys, verdicts, strict=True) if verdict is None]
@@ -129,9 +139,21 @@ class RecordPages:
 
     def _record_keys(self, entries: tuple[Entry, ...], sort_by: SortBy) -> list[str]:
         """Return the keys of the records to which the keys of an order lead."""
-        if sort_by == "uploadDate":
-            return [entry.key for entry in entries]
-        return [self._keys.records + entry.key.rpartition("~")[2] for entry in entries]
+        return [self._record_key(entry, sort_by) for entry in entries]
+
+    def _record_key(self, entry: Entry, sort_by: SortBy) -> str:
+        return entry.key if sort_by == "uploadDate" else self._keys.records + entry.key.rpartition("~")[2]
+
+    def _counts(self, key: str) -> bool:
+        """Whether a record is a part of the history."""
+        return self._count >= RECORD_NUMBERS or key < self._keys.record(self._count)
+
+    async def _some_behind(self) -> bool:
+        """Whether there are records behind those that the ledger knows of; then the orders by date have them too."""
+        if self._count >= RECORD_NUMBERS:
+            return False
+        (behind,) = await self._store.parts((self._keys.record(self._count), self._keys.records_end))
+        return behind.count > 0
 
 
 async def verify_stored(store: Store, keys: Keys, head: ChainHead, losses: tuple[Restored, ...] = ()) -> Altered | None:
@@ -182,11 +204,11 @@ def decode_record(key: str, entry: Entry | None) -> Record | BadRecord:
     return record
 
 
-def _by_number(keys: Keys) -> Line:
+def _by_number(keys: Keys, count: int) -> Line:
     def key(position: int) -> str:
-        return keys.record(position) if position < STRIDE else f"{keys.records}:"  # after all digits
+        return keys.record(position) if position < STRIDE else keys.records_end
 
-    return Line(keys.records, key, STRIDE)
+    return Line(keys.records, key, count)
 
 
 def _by_date(keys: Keys, date: str) -> Line:

@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from licensing.value import Time
+from licensing.value import Time, is_possible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CONNECT_WITHIN = 2.0
 ANSWER_WITHIN = 5.0
 UNAVAILABLE = 503
+LONGEST_AGE = 3_153_600_000.0
+"""Seconds, a century; no answer is older."""
 
 
 class Unreachable(Exception):  # noqa: N818 - it says what is wrong
@@ -237,19 +239,21 @@ def parse_status(answer: Answer) -> SiteStatus:
 
 
 def age_of(answer: Answer) -> float:
-    """Return how many seconds ago the answer was true; 0 where the server does not say."""
+    """Return how many seconds ago the answer was true; 0 where the server does not say, or says what cannot be."""
     try:
-        return max(0.0, float(answer.headers.get("Age", "0")))
+        age = float(answer.headers.get("Age", "0"))
     except ValueError:
         return 0.0
+    return age if 0 <= age <= LONGEST_AGE else 0.0
 
 
 def told_at(answer: Answer) -> dt.datetime | None:
     """Return when the server answered, by its own clock; None where it does not say."""
     try:
-        return parsedate_to_datetime(answer.headers.get("Date", "")).astimezone(dt.UTC)
-    except ValueError:
+        at = parsedate_to_datetime(answer.headers.get("Date", "")).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         return None
+    return at if is_possible(at) else None
 
 
 def members(answer: Answer, *names: str) -> bytes:

@@ -121,11 +121,12 @@ class Answering:
         self._ledger = facts.ledger or self._ledger
 
     def _is_news(self, published: Published) -> bool:
-        """Whether this is another answer, and not one of an older ledger, which an old copy of the store had."""
+        """Whether this is another answer, and not an older one, which an old copy of the store had."""
         before = self._published
         if before is None or not published.ledger.sequence:
             return True
-        return published != before and published.ledger >= before.ledger
+        newer = (published.ledger, published.index) >= (before.ledger, before.index)
+        return published != before and newer
 
     def _note(self, published: Published) -> None:
         if self._epoch not in {None, published.epoch}:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from licensing.value import Time
+from licensing.value import LATEST, Time
 
 THRESHOLD = dt.timedelta(minutes=5)
 """More than clocks differ that anybody looks after (NTP keeps milliseconds, and sets what is minutes off), more than a
@@ -107,4 +107,5 @@ class EffectiveClock:
 
     def _held_up(self, boot: float) -> Time:
         assert self._floor is not None
-        return self._floor + dt.timedelta(milliseconds=int((boot - self._floor_at) * 1000))
+        passed = dt.timedelta(milliseconds=int((boot - self._floor_at) * 1000))
+        return min(self._floor + passed, LATEST)  # where it stands still, rather than go where no mark is believed

@@ -29,7 +29,7 @@ from licensing.policy import Policy
 from licensing.presence import resume
 from licensing.records import ChainHead, append
 from licensing.status import Status
-from licensing.value import Time
+from licensing.value import LAST_INDEX, Time
 
 CLOCK_EVERY = dt.timedelta(minutes=10)
 """How often an idle leader writes the high-water mark of time."""
@@ -151,7 +151,7 @@ def _writes(facts: Facts, decision: Decision, office: Office, now: Time, cause: 
     answer = Published(office.keys.site_id, status, office.leader, office.epoch, known, now, version, notices)
     if published is not None and replace(answer, leader=published.leader, as_of=published.as_of) == published:
         return []
-    index = known + 1
+    index = min(known + 1, LAST_INDEX)
     answer = replace(answer, index=index)
     told_now: list[Write] = [Put(office.keys.status, encode_value(answer)), _clock(office, now, index)]
     if not changed_ledger:

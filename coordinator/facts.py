@@ -6,7 +6,6 @@ ledger or site stops decisions, because deciding without them would forget.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
@@ -25,17 +24,18 @@ from licensing.envelope import LicenceRefused, open_licence
 from licensing.genuine import judge_key
 from licensing.keyring import Keyring
 from licensing.ledger import KeyHistory, Ledger, Site, Usage
-from licensing.ledger_version import LedgerVersion
+from licensing.ledger_version import NO_LEDGER, LedgerVersion
 from licensing.licence import KeyBinding, SignedLicence, SiteBinding
 from licensing.seen import InsertedKey, NodeView, Reading, Visibility
-from licensing.value import Time
+from licensing.value import Time, is_possible, nearest_possible
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 LONGEST_REASON = 500
 LONGEST_NAME = 256
-
-_EARLIEST, _LATEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
+MOST = 2**30
+"""The highest sequence of a ledger, and the most records, from which is gone on: no site comes so far, and as many
+again could be read."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -207,6 +207,9 @@ class FactReader:
         ledger = decode_value(entry.key, entry.value, Ledger)
         restored = (each.at for each in ledger.restored)
         _check_times(entry.key, *ledger.missing_since.values(), *_times_of(ledger.keys), *restored)
+        if max(ledger.sequence, ledger.record_count) > MOST:
+            text = f"counts {ledger.sequence} changes and {ledger.record_count} records, which cannot be"
+            raise BadValue(entry.key, text)
         for signed in ledger.installed:
             self._verify(entry.key, signed, None)
         for history in ledger.keys:
@@ -286,11 +289,12 @@ class FactReader:
             visibility=Visibility.LIVE,
             keys=tuple(self._key(key) for key in report.keys),
             vip=report.vip,
-            reported_at=report.written_at,
+            reported_at=nearest_possible(report.written_at),  # its clock may lie, its keys still count
             fingerprint=report.fingerprint.value,
             abandoned_readers=report.abandoned_readers,
         )
-        return _Told(view, report.ledger, report.watches_vip, report.serving)
+        seen = report.ledger if report.ledger.sequence <= MOST else NO_LEDGER
+        return _Told(view, seen, report.watches_vip, report.serving)
 
     def _key(self, key: ReportedKey) -> InsertedKey:
         """Judge a key again from what it holds and proved; an agent's word that it is good counts for nothing."""
@@ -332,5 +336,5 @@ def _times_of(histories: tuple[KeyHistory, ...]) -> Iterator[Time]:
 def _check_times(key: str, *times: Time) -> None:
     """Refuse times with which the law's sums would leave the calendar."""
     for at in times:
-        if not _EARLIEST <= at <= _LATEST:
+        if not is_possible(at):
             raise BadValue(key, f"holds the time {at.isoformat()}, which cannot be")

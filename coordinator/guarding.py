@@ -20,11 +20,22 @@ from aiohttp import web
 
 from coordinator.errors import ApiError
 from coordinator.sessions import COOKIE, read_session, write_session
-from coordinator.tokens import ON_CONSOLE, Caller, Need, TokenFile, bearer, check_scope, token_of, unauthorised
+from coordinator.tokens import (
+    HOW,
+    ON_CONSOLE,
+    Caller,
+    Need,
+    Token,
+    TokenFile,
+    bearer,
+    check_scope,
+    token_of,
+    unauthorised,
+)
 from licensing.value import Time
 
-WRONG_TOKENS_PER_MINUTE = 10
-"""So many wrong tokens one address may try to sign in with."""
+COSTLY_PER_MINUTE = 10
+"""So many calls that keep the store busy one caller may make."""
 MOST_REMEMBERED = 10_000
 """Callers; beyond that those are forgotten that may do all they like again."""
 
@@ -36,12 +47,15 @@ _OURSELVES = {"same-origin", "none"}
 class Rules:
     """`host_names`: names of this node beside the machine's own; `changes_per_minute`: by one caller.
 
-    `session_lifetime`: how long somebody who signs in on the page stays signed in.
+    `session_lifetime`: how long somebody who signs in on the page stays signed in. `wrong_tokens_per_minute`: so many
+    one address may show. The right ones are let in all the same, or anybody could lock out everybody else who calls
+    from there; that nobody guesses one is for their length to see to.
     """
 
     host_names: tuple[str, ...] = ()
     changes_per_minute: int = 120
     session_lifetime: dt.timedelta = dt.timedelta(hours=8)
+    wrong_tokens_per_minute: int = 10
 
 
 class Throttle:
@@ -54,17 +68,13 @@ class Throttle:
 
     def take(self, caller: str) -> float:
         """Count one more; return 0 when it is let through, else the seconds until the next may be."""
-        wait = self.wait(caller)
+        wait = max(1 - self._now_left(caller), 0.0) * 60 / self._most
         if not wait:
             now = self._clock()
             if len(self._left) >= MOST_REMEMBERED:
                 self._left = {known: kept for known, kept in self._left.items() if self._now_left(known) < self._most}
             self._left[caller] = (self._now_left(caller) - 1, now)
         return wait
-
-    def wait(self, caller: str) -> float:
-        """Return the seconds until the next may be, 0 for now; nothing is counted."""
-        return max(1 - self._now_left(caller), 0.0) * 60 / self._most
 
     def _now_left(self, caller: str) -> float:
         now = self._clock()
@@ -85,7 +95,8 @@ class Guard:
         self._tokens = tokens
         self._names = _own_names() | {name.lower() for name in rules.host_names}
         self._changes = Throttle(rules.changes_per_minute, clock)
-        self._wrong_tokens = Throttle(WRONG_TOKENS_PER_MINUTE, clock)
+        self._costly = Throttle(COSTLY_PER_MINUTE, clock)
+        self._wrong_tokens = Throttle(rules.wrong_tokens_per_minute, clock)
         self._lifetime = rules.session_lifetime
         self._now = now
 
@@ -105,7 +116,11 @@ class Guard:
             self._check_origin(request, by_browser=session is not None)
         if need is None:
             return None
-        caller = bearer(header, self._tokens) if session is None else read_session(session, self._tokens, self._now())
+        if session is None:
+            token = self._known(request, bearer(header), HOW)
+            caller = Caller(token.name, token.scopes)
+        else:
+            caller = read_session(session, self._tokens, self._now())
         check_scope(caller, need)
         if need == "admin" and (wait := self._changes.take(caller.name)):
             raise _too_often("This token has asked for too many changes in the last minute.", wait)
@@ -117,20 +132,36 @@ class Guard:
         Raises:
             ApiError: 401 for a token that is not known, 429 after too many of them from the same address.
         """
-        peer = network_of(request.remote or "")
-        if wait := self._wrong_tokens.wait(peer):
-            raise _too_often("Too many wrong tokens were given from this address in the last minute.", wait)
-        token = token_of(text, self._tokens)
-        if token is None:
-            self._wrong_tokens.take(peer)
-            raise unauthorised("The token is not known.", "Check the token; the site's operator gives tokens out.")
+        token = self._known(request, text, "Check the token; the site's operator gives tokens out.")
         until = (self._now() + self._lifetime).replace(microsecond=0)
         return Caller(token.name, token.scopes, until), write_session(token, until)
+
+    def limit_costly(self, caller: Caller) -> None:
+        """Count one more call that keeps the store busy; the console may make as many as it likes.
+
+        Raises:
+            ApiError: 429.
+        """
+        if caller != ON_CONSOLE and (wait := self._costly.take(caller.name)):
+            raise _too_often("This token has asked for too much work in the last minute.", wait)
 
     @property
     def session_seconds(self) -> int:
         """For how many seconds a session lasts."""
         return int(self._lifetime.total_seconds())
+
+    def _known(self, request: web.Request, text: str, hint: str) -> Token:
+        """Return the token with this text.
+
+        Raises:
+            ApiError: 401 for one that is not known, 429 after too many of them from the same address.
+        """
+        token = token_of(text, self._tokens)
+        if token is not None:
+            return token
+        if wait := self._wrong_tokens.take(network_of(request.remote or "")):
+            raise _too_often("Too many wrong tokens were given from this address in the last minute.", wait)
+        raise unauthorised("The token is not known.", hint)
 
     def _check_origin(self, request: web.Request, *, by_browser: bool) -> None:
         """Refuse what a browser sends for another site's page; what is no browser says nothing of an origin."""

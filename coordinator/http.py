@@ -27,6 +27,7 @@ from coordinator import (
     status_api,
     stream_api,
     synchronise_api,
+    telling_time,
     uploads_api,
     verification_api,
 )
@@ -94,6 +95,7 @@ def build_app(
     for call in CALLS:
         for prefix in PREFIXES:
             app.router.add_route(call.method, prefix + call.path, _guarded(call, guard))
+    app.on_response_prepare.append(telling_time.tell_time)
     app.on_shutdown.append(_let_waiters_go)
     return app
 

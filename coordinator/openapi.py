@@ -18,6 +18,7 @@ from aiohttp import web
 from coordinator.calls import JSON, Call, Content, Parameter
 from coordinator.errors import ErrorBody
 from coordinator.sessions import COOKIE
+from coordinator.telling_time import TIME
 from licensing.canonical import encode
 
 Document = dict[str, Any]
@@ -34,9 +35,15 @@ _REFUSALS = {
     413: "The body is too large.",
     415: "The body has a Content-Encoding.",
     422: "The licence cannot be accepted.",
-    429: "The token has asked for too many changes, or the address given too many wrong tokens, in the last minute.",
+    429: "The token has asked too often, or the address given too many wrong tokens, in the last minute.",
     500: "The call failed here; the log of the node says more.",
     503: "It cannot be told or done just now; ask again.",
+}
+_TIME = {
+    TIME: {
+        "description": "Effective time, in which everything happens that the API tells of.",
+        "schema": {"type": "string", "format": "date-time"},
+    }
 }
 _RETRY = {"Retry-After": {"description": "After how many seconds to ask again.", "schema": {"type": "integer"}}}
 _CHALLENGE = {"WWW-Authenticate": {"description": "How to send a token.", "schema": {"type": "string"}}}
@@ -49,8 +56,7 @@ _ANSWERS = {
     503: "Not now.",
 }
 
-_GUARDED = (401, 403)
-_LIMITED = (429,)
+_GUARDED = (401, 403, 429)
 _READS_PARAMETERS = (400,)
 _READS_A_BODY = (400, 408, 413, 415)
 _ALWAYS = (500,)
@@ -158,7 +164,6 @@ def _refusals(call: Call) -> set[int]:
     return {
         *_ALWAYS,
         *(_GUARDED if call.scope else ()),
-        *(_LIMITED if call.scope == "admin" else ()),
         *(_READS_PARAMETERS if any(parameter.place == "query" for parameter in call.parameters) else ()),
         *(_READS_A_BODY if call.takes else ()),
         *call.refuses,
@@ -177,7 +182,7 @@ def _parameter(parameter: Parameter, schemas: _Schemas) -> Document:
 
 def _answer(status: int, content: Content, schemas: _Schemas) -> Document:
     body = {"content": schemas.content(content)} if content else {}
-    return {"description": _ANSWERS[status], **body}
+    return {"description": _ANSWERS[status], "headers": _TIME, **body}
 
 
 def _refused(status: int) -> Document:
@@ -185,8 +190,8 @@ def _refused(status: int) -> Document:
 
 
 def _refusal(status: int, error: Document) -> Document:
-    headers = {"headers": _HEADERS[status]} if status in _HEADERS else {}
-    return {"description": _REFUSALS[status], "content": {JSON: {"schema": error}}, **headers}
+    headers = _TIME | _HEADERS.get(status, {})
+    return {"description": _REFUSALS[status], "headers": headers, "content": {JSON: {"schema": error}}}
 
 
 def _refusal_name(status: int) -> str:

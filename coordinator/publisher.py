@@ -11,17 +11,27 @@ from msgspec.structs import replace
 
 from cluster.election import Leadership
 from cluster.keys import Keys
-from cluster.record_batches import clear_staging, next_moves
+from cluster.record_batches import behind_the_end, clear_staging, next_moves
 from cluster.store import LeaseLost, Refused, Store, StoreError, Unavailable
 from cluster.waking import first_of
 from coordinator.clock import boot_clock
-from coordinator.cycle import Office, Plan, plan
+from coordinator.cycle import Office, Plan, as_read, plan
 from coordinator.deadlines import Deadlines
 from coordinator.facts import Facts
 from coordinator.founding import Founding
 from coordinator.outlook import Outlook
 from coordinator.published import Leader, Snapshot
-from coordinator.restored_store import Refuse, StandAside, Verdict, WriteBack, judge, notices_of, write_back
+from coordinator.restored_store import (
+    HEAR_WITHIN,
+    Refuse,
+    StandAside,
+    Verdict,
+    WriteBack,
+    all_heard,
+    judge,
+    notices_of,
+    write_back,
+)
 from coordinator.restoring import on_its_way, plan_move, plan_restore
 from coordinator.snapshot import Memory
 from licensing.keyring import Keyring
@@ -66,7 +76,10 @@ class OutcomeLease:
 
 
 class Publisher:
-    """Plans and commits while the election says that this node leads; the plan is pure, the fence is etcd's."""
+    """Plans and commits while the election says that this node leads; the plan is pure, the fence is etcd's.
+
+    `hear_within`: seconds for which other nodes are heard before this one's ledger takes the place of an older one.
+    """
 
     def __init__(
         self,
@@ -77,6 +90,9 @@ class Publisher:
         founding: Founding,
         keyring: Keyring,
         memory: Memory,
+        *,
+        hear_within: float = HEAR_WITHIN,
+        boot: Callable[[], float] = boot_clock,
     ) -> None:
         self._outlook = outlook
         self._mirror = outlook.mirror
@@ -87,7 +103,11 @@ class Publisher:
         self._founding = founding
         self._keyring = keyring
         self._memory = memory
-        self._outcomes = OutcomeLease(store)
+        self._hear_within = hear_within
+        self._boot = boot
+        self._older_since: float | None = None
+        self._tidy_in = 0
+        self._outcomes = OutcomeLease(store, boot)
         self._index = _index_in(memory.newest)
         self._burst = 0
         self._deadlines = Deadlines()
@@ -109,6 +129,7 @@ class Publisher:
     async def _turn(self) -> float | None:
         """Decide and publish once; return after how many seconds to look again with nothing happening."""
         if not self._mirror.connected:
+            self._older_since = None
             return None
         try:
             waiting = self._election.leadership and self._mirror.view.under(self._keys.inboxes)
@@ -148,15 +169,19 @@ class Publisher:
     async def _publish(self, facts: Facts, lease: int) -> float | None:
         verdict = judge(facts, self._memory.newest, self._me.management_node_uuid)
         self._make_way(verdict)
+        hears_for = self._hears_for(facts, verdict)
         leadership = self._election.leadership
         stuck = isinstance(verdict, StandAside | Refuse) and not facts.restores
         if leadership is None or facts.blocking or stuck:
             self._burst = 0
             return None  # the board tells what blocks; deciding without what cannot be read would forget it
+        if verdict is None and await self._tidied(facts, leadership):
+            return 0.0
         if (facts.orders or facts.restores) and not lease:
             return 0.0  # an order came in while we looked: look again, with a lease for its outcome
-        if self._outlook.clocks.in_doubt:
-            return PAUSE_AFTER_REFUSAL  # it is about to be known how late it is
+        waits = max(hears_for, PAUSE_AFTER_REFUSAL if self._outlook.clocks.in_doubt else 0.0)
+        if waits > 0:
+            return waits  # it is about to be known what others have seen, or how late it is
         now = self._outlook.clock.now()
         index = max(self._index, facts.clock.index if facts.clock else 0)
         facts = replace(facts, views=self._deadlines.apply(facts.views, leadership.epoch, index, now))
@@ -183,6 +208,16 @@ class Publisher:
         else:
             self._election.stand_up(of=OLDER_LEDGER)
 
+    def _hears_for(self, facts: Facts, verdict: Verdict) -> float:
+        """Seconds for which others are yet to be heard: one of them may have seen a newer ledger than this node has."""
+        if not isinstance(verdict, WriteBack):
+            self._older_since = None
+            return 0.0
+        if self._older_since is None:
+            self._older_since = self._boot()
+        node = self._me.management_node_uuid
+        return 0.0 if all_heard(facts, verdict.snapshot, node) else self._older_since + self._hear_within - self._boot()
+
     def _plan(self, facts: Facts, verdict: Verdict, office: Office, now: Time) -> Plan:
         view, newest = self._mirror.view, self._memory.newest
         if isinstance(verdict, WriteBack):
@@ -191,6 +226,22 @@ class Publisher:
             return plan_restore(facts.restores[0], facts, view, office, newest, now)
         founding = self._founding.plan(facts, view, now, newest.site if newest else None)
         return founding or plan(facts, view, office, now, self._outlook.policy)
+
+    async def _tidied(self, facts: Facts, leadership: Leadership) -> bool:
+        """Whether records behind those that the ledger knows of were found and deleted; looked for once in a term.
+
+        Nobody writes any there, but what somebody left must not be taken for a part of the history when that grows.
+        """
+        if self._tidy_in == leadership.epoch or facts.ledger is None or not facts.ledger.record_count:
+            return False
+        gone = await behind_the_end(self._store, self._keys, facts.ledger.record_count)
+        if not gone:
+            self._tidy_in = leadership.epoch
+            return False
+        log.warning("records behind the end of the history deleted", extra={"keys": [write.key for write in gone]})
+        still = as_read(self._mirror.view, self._keys.ledger)
+        await self._store.commit((leadership.fence(), *still), gone)
+        return True
 
     async def _move_history(self, facts: Facts, leadership: Leadership, now: Time) -> bool:
         """Put a part of a restored history in its place, where nothing else is to be done; whether there was any."""

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from cluster.record_filter import RecordFilter
 from cluster.records import SortBy
-from coordinator.calls import Parameter
+from coordinator.calls import SERVICES, Parameter
 from coordinator.errors import bad_parameter
 from licensing.records import ManagementType
 from licensing.status import Validity
@@ -54,7 +54,15 @@ def filter_in(request: web.Request) -> RecordFilter:
         management_type=choice(request, "managementType", _MANAGEMENT) if "managementType" in request.query else None,
         status=choice(request, "status", _STATUS) if "status" in request.query else None,
         text=text,
+        nodes=_nodes_called(request, text) if text else frozenset(),
     )
+
+
+def _nodes_called(request: web.Request, text: str) -> frozenset[str]:
+    """Return the uuids of the nodes that the answer shows under a name with this text."""
+    answer = request.app[SERVICES].board.answer
+    nodes = answer.status.nodes if answer else ()
+    return frozenset(node.management_node_uuid for node in nodes if text.casefold() in node.name.casefold())
 
 
 def choice(request: web.Request, name: str, allowed: dict[str, T]) -> T:
@@ -79,6 +87,7 @@ FILTERED = (
     Parameter(
         "text",
         Annotated[str, Meta(max_length=LONGEST_TEXT)],
-        "Only records that have this text in item, who, node or name, whether in capitals or not.",
+        "Only records that have this text in sentence, item, name, keyId, who, node or the node's name, in capitals or "
+        "not.",
     ),
 )

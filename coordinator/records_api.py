@@ -13,6 +13,7 @@ from cluster.store import StoreError
 from coordinator.answers import store_away
 from coordinator.calls import SERVICES, Call, Parameter, as_json
 from coordinator.errors import ApiError, bad_parameter
+from coordinator.history_pages import history_pages
 from coordinator.ordering import json_answer
 from coordinator.record_wishes import FILTERED, IN_ORDER, Order, choice, filter_in, order_in
 from licensing.records import Record
@@ -53,7 +54,7 @@ async def get_records(request: web.Request) -> web.Response:
     """
     wish = _wish(request)
     services = request.app[SERVICES]
-    pages = RecordPages(services.store, services.keys)
+    pages = history_pages(services)
     try:
         found, total, unknown = await (_consistent if wish.wanted.wants_all else _searched)(pages, wish)
     except StoreError as error:

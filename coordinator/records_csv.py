@@ -1,11 +1,13 @@
 """`GET /v1/licenses/records.csv`: the history for a spreadsheet, sent a page at a time while it is read.
 
-The form is that of RFC 4180. A spreadsheet takes a cell that begins with certain characters for a formula and computes
-it; since others than the reader choose names, such a cell gets an apostrophe in front.
+The form is that of RFC 4180, with a byte order mark in front, by which Excel knows UTF-8. A spreadsheet takes a cell
+that begins with certain characters for a formula and computes it; since others than the reader choose names, such a
+cell gets an apostrophe in front.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
@@ -15,10 +17,11 @@ from collections.abc import Iterable
 import msgspec
 from aiohttp import web
 
-from cluster.records import LARGEST_PAGE, BadRecord, RecordPages
+from cluster.records import LARGEST_PAGE, BadRecord
 from cluster.store import StoreError
 from coordinator.answers import store_away
 from coordinator.calls import SERVICES, Call
+from coordinator.history_pages import history_pages
 from coordinator.record_wishes import FILTERED, IN_ORDER, filter_in, order_in
 from licensing.records import Record
 
@@ -30,7 +33,12 @@ COLUMNS = (
     *("issuedDate", "expiredDate", "name", "licenceId", "keyId", "replaced", "who", "node", "previousHash", "hash"),
 )
 """The members of a record by their names in JSON, with the units of its quota in place of that."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = (
+    *("=", "+", "-", "@", "\t", "\r", "\n"),
+    *("\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}"),
+    *("\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}"),
+)
+"""Some spreadsheets take the full-width forms of East Asian keyboards for the plain ones."""
 
 
 async def get_csv(request: web.Request) -> web.StreamResponse:
@@ -39,7 +47,7 @@ async def get_csv(request: web.Request) -> web.StreamResponse:
     When the store fails in the middle the connection is cut, so that nobody takes a part for the whole.
     """
     order, wanted, services = order_in(request), filter_in(request), request.app[SERVICES]
-    pages = RecordPages(services.store, services.keys)
+    pages = history_pages(services)
     try:
         found = await pages.find(wanted, order.sort_by, descending=order.descending)
     except StoreError as error:
@@ -49,7 +57,7 @@ async def get_csv(request: web.Request) -> web.StreamResponse:
     try:
         with contextlib.suppress(ConnectionError):  # whoever asked has gone
             await response.prepare(request)
-            await response.write(_lines([COLUMNS]))
+            await response.write(codecs.BOM_UTF8 + _lines([COLUMNS]))
             for first in range(0, len(keys), LARGEST_PAGE):
                 records = await pages.read(keys[first : first + LARGEST_PAGE])
                 await response.write(_lines(map(_row, records)))

@@ -29,6 +29,9 @@ from licensing.value import Time
 
 TOLD_FOR = dt.timedelta(days=7)
 """How long after it was put right an operator is told that the store was restored."""
+HEAR_WITHIN = 10.0
+"""Seconds for which what the agents of other nodes have seen is waited for, before a ledger is written back: an agent
+that runs tries at least every two, and one whose machine was switched on together with this one needs some to start."""
 
 
 _SYSTEM = Cause()
@@ -90,6 +93,16 @@ def _older(stored: LedgerVersion, seen: LedgerVersion) -> str:
             f"The ledger in etcd is another one of sequence {stored.sequence} than was seen, and counts less than that"
         )
     return f"{why}: etcd was restored from an old copy"
+
+
+def all_heard(facts: Facts, newest: Snapshot, node: str) -> bool:
+    """Whether every other node has said by now that it has seen more than is stored.
+
+    Who says less may not have spoken yet: an old copy of the store has old reports in it.
+    """
+    stored = version_of(facts.ledger or Ledger())
+    heard = {seen.node for seen in facts.sightings if seen.ledger > stored}
+    return set(newest.site.members) <= {node, *heard}
 
 
 def notices_of(ledger: Ledger, now: Time) -> tuple[Notice, ...]:

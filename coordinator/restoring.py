@@ -1,7 +1,8 @@
 """Restoring a backup: whether it may be, and the leader's plan for it. Pure.
 
-The highest sequence wins here too: a backup is refused where it would take a licence back. Its ledger counts from one
-transaction on; its history is staged before that, and moved to its place after it, however long it is.
+The highest sequence wins here too: a backup is refused where it would take a licence back, or where an agent has seen
+a newer ledger. Its ledger counts from one transaction on; its history is staged before that, and moved to its place
+after it, however long it is.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from msgspec.structs import replace
 from cluster.store import Put, View, Write
 from cluster.values import encode_value
 from coordinator.cycle import Office, Plan, answered, as_read
-from coordinator.facts import Facts, WaitingRestore
+from coordinator.facts import Facts, Sighting, WaitingRestore
 from coordinator.orders import Outcome, Restore
 from coordinator.published import Snapshot
 from coordinator.restored_store import writes_of
 from licensing.decide import Change
 from licensing.install import NotInstalled
 from licensing.ledger import Ledger, Lineage, Restored, Staged
+from licensing.ledger_version import version_of
 from licensing.pending import newest_of
 from licensing.records import GENESIS
 from licensing.value import Time
@@ -30,6 +32,10 @@ BUSY = NotInstalled(
     409,
     "The history of a backup that was restored before is still being put in its place.",
     "Wait a minute and try again; it takes a coordinator that leads.",
+)
+_SEEN_HINT = (
+    "Take the newest backup that there is, or look for the coordinator's disk that has that ledger. To go on without "
+    "it, see `A newer ledger was seen than there is` in docs/recovery.md."
 )
 _HINT = "The site knows more than this backup: take the newest backup that there is, or leave the site as it is."
 
@@ -46,7 +52,19 @@ def refusal_of(snapshot: Snapshot, facts: Facts, newest: Snapshot | None) -> Not
         text = _taken_back(known, snapshot.ledger)
         if text:
             return NotInstalled("backup-too-old", 409, text, _HINT)
+    seen = max(facts.sightings, key=lambda seen: seen.ledger, default=None)
+    if seen is not None and version_of(snapshot.ledger) < seen.ledger:
+        text = _unlike(seen, snapshot.ledger)
+        return NotInstalled("backup-too-old", 409, text, _SEEN_HINT)
     return None
+
+
+def _unlike(seen: Sighting, backup: Ledger) -> str:
+    """Say that a node has seen a newer ledger than the backup's; its restored one would not count either."""
+    text = f"The agent of node {seen.name} has seen ledger {seen.ledger.sequence}, this backup ends at"
+    if seen.ledger.sequence == backup.sequence:
+        return f"{text} another one of that sequence."
+    return f"{text} {backup.sequence}."
 
 
 def plan_restore(

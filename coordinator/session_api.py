@@ -53,7 +53,7 @@ async def get_session(request: web.Request) -> web.Response:
 
 
 async def delete_session(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
-    """`DELETE /session`: the browser forgets the cookie."""
+    """`DELETE /session`: the browser forgets the cookie; whoever has copied it is not stopped by that."""
     return web.Response(status=204, headers=_NOT_KEPT | {"Set-Cookie": cookie_header("", 0)})
 
 

@@ -71,6 +71,15 @@ class CoordinatorSettings(Settings, frozen=True):
     changes_per_minute: Annotated[
         int, Meta(description="How many changes one token may ask for in a minute.", ge=1, le=100_000)
     ] = 120
+    wrong_tokens_per_minute: Annotated[
+        int,
+        Meta(
+            description="How many tokens that are not known one address may show in a minute before it has to wait. "
+            "Those that are known are let in all the same.",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 10
     session_lifetime: Annotated[
         float,
         Meta(
@@ -136,7 +145,8 @@ class CoordinatorSettings(Settings, frozen=True):
     @property
     def rules(self) -> Rules:
         """What the guard of the API goes by."""
-        return Rules(self.host_names, self.changes_per_minute, dt.timedelta(seconds=self.session_lifetime))
+        lifetime = dt.timedelta(seconds=self.session_lifetime)
+        return Rules(self.host_names, self.changes_per_minute, lifetime, self.wrong_tokens_per_minute)
 
     @property
     def socket_path(self) -> Path | None:

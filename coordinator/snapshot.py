@@ -22,7 +22,7 @@ from cluster.values import BadValue, encode_value
 from cluster.whole_file import write_whole
 from coordinator.facts import FactReader, Facts
 from coordinator.notices import Notice
-from coordinator.published import Snapshot
+from coordinator.published import Published, Snapshot
 from licensing import canonical
 from licensing.keyring import Keyring
 from licensing.ledger import Ledger
@@ -100,15 +100,22 @@ def from_bytes(data: bytes) -> Snapshot:
 
 
 def _completed(seen: Snapshot, before: Snapshot | None) -> Snapshot:
-    """Return what was seen, with what was there before in the place of what is missing or bad."""
+    """Return what was seen, with what was there before in the place of what is missing, bad or older."""
     if before is None:
         return seen
     return replace(
         seen,
         usage=seen.usage or before.usage,
         clock=seen.clock or before.clock,
-        published=seen.published or before.published,
+        published=_newer(seen.published, before.published),
     )
+
+
+def _newer(seen: Published | None, before: Published | None) -> Published | None:
+    """Return what was seen, unless that is an older answer from the same ledger, which an old copy of the store has."""
+    if seen is None or before is None:
+        return seen or before
+    return before if seen.ledger == before.ledger and seen.index < before.index else seen
 
 
 class Memory:

@@ -12,9 +12,12 @@ from coordinator.answers import shown
 from coordinator.board import Answer
 from coordinator.calls import ADMITTED, SERVICES, Call, Parameter
 from coordinator.status_api import CLOSING
+from coordinator.telling_time import told_time
 
-HEARTBEAT = 15.0
-"""Seconds after which a silent stream says that it is still there, so that nothing on the way cuts it off."""
+HEARTBEAT = 5.0
+"""Seconds after which a silent stream says that it is still there. Who has heard nothing for two of them may take the
+node for lost, so this is half of how long a silent node looks alive; it also is less than anything on the way waits
+before it cuts a silent connection off."""
 PULSE = web.AppKey("heartbeat", float)
 """Another heartbeat, for tests."""
 
@@ -25,6 +28,9 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     An event's id is the answer's index. Who comes back with it as `Last-Event-ID` is not told the same answer again. A
     stale answer has an empty id, since an index does not tell stale from fresh: who comes back is told at once. With a
     session it ends when that does.
+
+    A comment with the time comes first, so that who is told nothing else yet knows that the node is there, and again
+    whenever the stream was silent.
     """
     board, closing = request.app[SERVICES].board, request.app[CLOSING]
     first = shown(request)
@@ -33,13 +39,14 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     response.content_type = "text/event-stream"
     with contextlib.suppress(ConnectionError):  # whoever listened has gone
         await response.prepare(request)
+        await response.write(_heartbeat(request))
         while not closing.is_set() and _session_left(request) > 0:
             seen, answer = board.version, shown(request)
             if answer.body != last:
                 last = answer.body
                 await response.write(_event(answer))
             if await _silence(request, seen):
-                await response.write(b": still here\n\n")
+                await response.write(_heartbeat(request))
     return response
 
 
@@ -61,6 +68,10 @@ async def _silence(request: web.Request, seen: int) -> bool:
     return False
 
 
+def _heartbeat(request: web.Request) -> bytes:
+    return b": %s\n\n" % told_time(request).encode()
+
+
 def _event(answer: Answer) -> bytes:
     return b"id: %s\ndata: %s\n\n" % (_id(answer).encode(), answer.body)
 
@@ -75,7 +86,7 @@ CALLS: tuple[Call, ...] = (
         "/status/stream",
         get_stream,
         "read",
-        "Be told the whole status at once and whenever it changes, as server-sent events.",
+        "Be told the whole status at once and whenever it changes, as server-sent events; comments tell the time.",
         {200: {"text/event-stream": str}},
         parameters=(Parameter("Last-Event-ID", str, "The id of the last event that was received.", "header"),),
         refuses=(503,),

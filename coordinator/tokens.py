@@ -40,6 +40,8 @@ class Caller(Value, frozen=True):
     expires: Time | None = None
 
 
+HOW = "Send `Authorization: Bearer <token>` with a token that the site's operator gave you."
+"""What to do without a token that is known."""
 CONSOLE = "console"
 """The name of whoever calls on the root-only socket."""
 ON_CONSOLE = Caller(CONSOLE, get_args(Scope))
@@ -74,21 +76,18 @@ def token_of(text: str, known: TokenFile) -> Token | None:
     return matches[0] if matches else None
 
 
-def bearer(header: str | None, known: TokenFile) -> Caller:
-    """Return whose token an Authorization header carries.
+def bearer(header: str | None) -> str:
+    """Return the text of the token that an Authorization header carries.
 
     `Bearer` and the platform's own `OAuth` scheme mean the same.
 
     Raises:
-        ApiError: 401 without a known token.
+        ApiError: 401 without a token.
     """
     scheme, _, text = (header or "").strip().partition(" ")
     if scheme.lower() not in ("bearer", "oauth") or not text.strip():
         raise unauthorised("The call carries no token.")
-    token = token_of(text, known)
-    if token is None:
-        raise unauthorised("The token is not known.")
-    return Caller(token.name, token.scopes)
+    return text
 
 
 def check_scope(caller: Caller, need: Need) -> None:
@@ -106,9 +105,6 @@ def check_scope(caller: Caller, need: Need) -> None:
         )
 
 
-def unauthorised(
-    description: str,
-    hint: str = "Send `Authorization: Bearer <token>` with a token that the site's operator gave you.",
-) -> ApiError:
+def unauthorised(description: str, hint: str = HOW) -> ApiError:
     """A call without a token that is known. The challenge is one at which no browser asks for a password."""
     return ApiError(401, "unauthorised", description, hint=hint, headers={"WWW-Authenticate": "Bearer"})

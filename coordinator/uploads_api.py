@@ -27,6 +27,7 @@ from licensing.archive import UploadRefused, read_upload
 from licensing.decide import decide
 from licensing.envelope import LicenceRefused, open_licence
 from licensing.keyring import Keyring
+from licensing.licence import Quota
 from licensing.status import LicenceStatus
 from licensing.unpacking import MAX_BYTES
 from licensing.value import Name, Value
@@ -63,13 +64,24 @@ class OutcomeAnswer(Value, frozen=True):
     outcome: Outcome
 
 
+class QuotaAfter(Value, frozen=True):
+    """The quota that would be in force after an upload; None without a licence."""
+
+    quota: Quota | None
+
+
 class InspectAnswer(Told, frozen=True, kw_only=True):
-    """What an upload would do if it came now; `license` is what would be in force, as it is where it is refused."""
+    """What an upload would do if it came now; `license` is what would be in force, as it is where it is refused.
+
+    `quota` is the one in force now, `after` has the one with that licence.
+    """
 
     accepted: bool
     outcome: Outcome
     license: LicenceStatus
     restricted: bool
+    quota: Quota | None
+    after: QuotaAfter
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -112,13 +124,16 @@ async def inspect(request: web.Request) -> web.Response:
         site, ledger, outcome = carried.site, carried.ledger, carried.outcome
     except ApiError as error:
         site, ledger, outcome = facts.site, facts.ledger, _as_outcome(error)
+    before = shown(request).status
     after = decide(site, facts.views, ledger, now, services.outlook.policy).status
     answer = InspectAnswer(
         accepted=not outcome.refused,
         outcome=outcome,
         license=after.license,
         restricted=after.restricted,
-        **told(shown(request).status),
+        quota=before.quota,
+        after=QuotaAfter(after.quota),
+        **told(before),
     )
     return state(request, answer)
 

@@ -1,6 +1,6 @@
 """`GET /v1/licenses/records/verification`: whether the history is as it was written.
 
-It reads every record, so it is for administrators and not for every reader.
+It reads every record, so nobody may ask for it as often as for other things.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from aiohttp import web
 from cluster.records import missing_records, verify_stored
 from cluster.store import StoreError
 from coordinator.answers import state, store_away
-from coordinator.calls import SERVICES, Call, Services, as_json
+from coordinator.calls import ADMITTED, SERVICES, Call, Services, as_json
 from coordinator.errors import not_ready
+from coordinator.guarding import GUARD
 from licensing.ledger import Restored
 from licensing.records import ChainHead
 from licensing.value import Time, Value
@@ -40,6 +41,7 @@ class VerificationAnswer(Value, frozen=True, omit_defaults=True):
 
 async def verify_records(request: web.Request) -> web.Response:
     """Check every record against the chain's head, which the ledger keeps."""
+    request.app[GUARD].limit_costly(request[ADMITTED])
     services = request.app[SERVICES]
     ledger = services.outlook.look().ledger
     if ledger is None:
@@ -64,7 +66,7 @@ CALLS: tuple[Call, ...] = (
         "GET",
         "/licenses/records/verification",
         verify_records,
-        "admin",
+        "read",
         "Check that every record is as it was written.",
         {200: as_json(VerificationAnswer)},
         refuses=(503,),

@@ -15,13 +15,17 @@ from licensing.value import Time
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """What the alerts look at: the licence in force, the site's key state, and what is over quota or cloned."""
+    """What the alerts look at: the licence in force, the site's key state, and what is over quota or cloned.
+
+    `keys_fail`: USB keys are inserted, and it is certain that none of them can be used.
+    """
 
     now: Time
     in_force: InForce | None
     key_state: KeyState
     over_quota: tuple[str, ...]
     clones: tuple[str, ...]
+    keys_fail: bool
 
     @property
     def usable(self) -> bool:
@@ -86,7 +90,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Alert.KEY_ABNORMAL,
         lambda it: it.key_state is KeyState.ABNORMAL,
-        "Both nodes have a USB key. The licence is not affected; leave one key in the site.",
+        "Both nodes have a USB key. The licence is not affected while one works; leave one working key in the site.",
     ),
     Rule(
         Alert.KEY_FAULT,
@@ -141,6 +145,14 @@ def because(it: Situation) -> str:
         return f"The licence {held.licence.name} cannot be used: its USB key is out of service and no buffer runs."
     if held.buffer_until is not None:
         return f"A buffer licence stands in for USB key {held.key_id}."
-    if held.source == USB_KEY and it.key_state in (KeyState.MISSING, KeyState.FAULT):
+    unsettled = _unsettled(it) if held.source == USB_KEY else ""
+    return unsettled or f"The licence {held.licence.name} is valid."
+
+
+def _unsettled(it: Situation) -> str:
+    """Say that the key whose licence is in force went out of service just now; the empty string where it did not."""
+    if it.key_state in (KeyState.MISSING, KeyState.FAULT):
         return "The USB key went out of service just now; the licence is unchanged until that has settled."
-    return f"The licence {held.licence.name} is valid."
+    if it.key_state is KeyState.ABNORMAL and it.keys_fail:
+        return "No inserted USB key can be used; the licence is unchanged until that has settled, then the buffer runs."
+    return ""

@@ -28,7 +28,7 @@ def describe(
     held = in_force(site, ledger, now)
     quota = held.licence.quota if held else None
     over = quotas.over_quota(quota, ledger.usage)
-    situation = Situation(now, held, ledger.key_state, over, clones(nodes))
+    situation = Situation(now, held, ledger.key_state, over, clones(nodes), keys_fail(nodes))
     alerts = alerts_of(situation)
     return Status(
         key_state=ledger.key_state,
@@ -77,6 +77,12 @@ def clones(nodes: Sequence[NodeStatus]) -> tuple[str, ...]:
     """The key ids that are in more than one node at once."""
     seen = [key_id for node in nodes for key_id in {key.key_id for key in node.ukeys}]
     return tuple(sorted({key_id for key_id in seen if seen.count(key_id) > 1}))
+
+
+def keys_fail(nodes: Sequence[NodeStatus]) -> bool:
+    """Whether keys are inserted and none of them can be used; one that is being read may yet."""
+    readings = {key.reading for node in nodes for key in node.ukeys}
+    return bool(readings) and not readings & {Reading.OK, Reading.PENDING}
 
 
 def node_statuses(views: Sequence[NodeView], presence: Presence) -> tuple[NodeStatus, ...]:

@@ -36,6 +36,15 @@ TABLE: dict[tuple[int, int], Verdict] = {
 
 NEVER_USED = Verdict(KeyState.NONE, "No USB key has been in use on this site.")
 
+NONE_WORKS = Verdict(
+    KeyState.ABNORMAL,
+    "Both nodes have USB keys and none can be used: the buffer licence applies as with a key at fault. Replace or "
+    "repair one key and remove the others.",
+)
+NONE_EVER_WORKED = Verdict(
+    KeyState.ABNORMAL, "Both nodes have USB keys and none can be used. Replace or repair one key and remove the others."
+)
+
 
 def key_state(presence: Presence, before: KeyState, *, used: bool) -> Verdict:
     """Return the site's key state.
@@ -49,6 +58,8 @@ def key_state(presence: Presence, before: KeyState, *, used: bool) -> Verdict:
     if more == 0 and not used:
         return NEVER_USED
     verdict = TABLE[fewer, more]
+    if verdict.state is KeyState.ABNORMAL and not presence.readable:
+        return NONE_WORKS if used else NONE_EVER_WORKED
     return _unless_broken(presence) if verdict.state is KeyState.READY else verdict
 
 

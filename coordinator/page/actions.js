@@ -5,6 +5,7 @@ import { copyButton } from "./copying.js";
 import { byId, el, put, said } from "./dom.js";
 import { t } from "./language.js";
 import { note, outcomeOf, problem } from "./orders.js";
+import { save } from "./saving.js";
 import { mayChange, status, watchRights } from "./site.js";
 
 const FILE_NAME = "twinkey-request-code.txt";
@@ -68,7 +69,7 @@ async function synchronise() {
   put(
     result,
     note(
-      "ok",
+      done.warnings.length ? "warning" : "ok",
       el("p", {}, el("strong", {}, heading), " ", said(done.text)),
       done.warnings.map((text) => said(text, "p")),
     ),
@@ -78,7 +79,8 @@ async function synchronise() {
 const working = (text) => put(result, el("p", {}, text), el("progress", { "aria-label": text }));
 
 async function download() {
-  save(await (await call("GET", "/licenses/request-code", { headers: { Accept: "text/plain" } })).text());
+  const response = await call("GET", "/licenses/request-code", { headers: { Accept: "text/plain" } });
+  save(await response.blob(), FILE_NAME);
   put(result, note("ok", el("p", {}, t("actions.requestCodeSaved", { file: FILE_NAME }))));
 }
 
@@ -87,10 +89,4 @@ async function renew() {
   const response = await call("POST", "/licenses/request-code", { headers: { Accept: "text/plain" } });
   if (response.status === 202) await outcomeOf(response);
   put(result, note("ok", el("p", {}, t("actions.renewed"))));
-}
-
-function save(text) {
-  const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/plain" })), download: FILE_NAME });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }

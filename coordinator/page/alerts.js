@@ -1,6 +1,6 @@
 // A banner for every alert, the gravest first. The sentence that names whom to contact is the server's own.
 
-import { now } from "./clock.js";
+import { everySecond, now } from "./clock.js";
 import { byId, el, put, said, unseen } from "./dom.js";
 import { dated, span, until } from "./format.js";
 import { icon } from "./icons.js";
@@ -8,17 +8,22 @@ import { t, word } from "./language.js";
 import { status } from "./site.js";
 import { alertLevel, bannerAlert, step } from "./standing.js";
 
-/** Keep the banners up to date. */
+/** Keep the banners up to date; what is left until a date goes on by itself. */
 export function showAlerts() {
-  status.watch((answer) => {
-    const grave = (alert) => (alertLevel(alert) === "error" ? 0 : 1);
-    const alerts = [...answer.alerts].sort((one, other) => grave(one) - grave(other));
-    byId("alerts").hidden = alerts.length === 0;
-    put(
-      byId("alert-list"),
-      alerts.map((alert) => banner(alert, answer)),
-    );
-  });
+  status.watch(show);
+  everySecond(show);
+}
+
+function show() {
+  const answer = status.value;
+  if (answer === null) return;
+  const grave = (alert) => (alertLevel(alert) === "error" ? 0 : 1);
+  const alerts = [...answer.alerts].sort((one, other) => grave(one) - grave(other));
+  byId("alerts").hidden = alerts.length === 0;
+  put(
+    byId("alert-list"),
+    alerts.map((alert) => banner(alert, answer)),
+  );
 }
 
 function banner(alert, answer) {

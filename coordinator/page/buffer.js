@@ -1,10 +1,10 @@
 // The buffer: removals and the buffers they gave, what is left, and what a removal now would give.
 
 import { read } from "./api.js";
-import { everySecond } from "./clock.js";
+import { everyMinute, everySecond } from "./clock.js";
 import { byId, el, put } from "./dom.js";
-import { left, when } from "./format.js";
-import { parts, t } from "./language.js";
+import { left, until, when } from "./format.js";
+import { parts, t, word } from "./language.js";
 import { note, problem } from "./orders.js";
 import { foretell, summary } from "./removal.js";
 import { status } from "./site.js";
@@ -13,24 +13,26 @@ import { timeline } from "./timeline.js";
 let known = null;
 let trouble = null;
 let foretold = null;
+let latest = 0; // only the newest question is answered on the page
 
 /** Keep it up to date. */
 export function showBuffer() {
   status.watch((after, before) => {
-    if (!before || after.index !== before.index || after.stale !== before.stale) ask(after);
+    if (!before || after.index !== before.index || after.stale !== before.stale) ask();
     show();
   });
   everySecond(show);
+  everyMinute(ask); // what a removal would give depends on when it happens
 }
 
-async function ask(answer) {
-  try {
-    known = (await read("/licenses/removals")).inventories;
-    trouble = null;
-  } catch (error) {
-    trouble = error;
-  }
-  foretold = await outlook(answer);
+async function ask() {
+  if (status.value === null) return;
+  const mine = (latest += 1);
+  const [removals, forecast] = await Promise.allSettled([read("/licenses/removals"), outlook(status.value)]);
+  if (mine !== latest) return;
+  trouble = removals.reason ?? null;
+  known = removals.value?.inventories ?? known;
+  foretold = forecast.value ?? null;
   show();
 }
 
@@ -38,27 +40,23 @@ async function ask(answer) {
 async function outlook({ license, nodes }) {
   const inserted = nodes.flatMap((node) => node.ukeys.map((key) => key.keyId));
   const keyId = inserted.includes(license.keyId) ? license.keyId : inserted[0];
-  try {
-    return keyId ? await foretell(keyId) : null;
-  } catch {
-    return null;
-  }
+  return keyId ? foretell(keyId) : null;
 }
 
 function show() {
   if (status.value === null) return;
   put(
     byId("buffer-body"),
-    now(status.value),
+    present(status.value),
     foretold && outlookNote(),
     trouble && problem(trouble),
     known && history(),
   );
 }
 
-function now({ buffer, license }) {
+function present({ buffer, license }) {
   if (!buffer) return el("p", {}, t("buffer.none"));
-  const over = Date.parse(buffer.expires) <= Date.parse(status.value.asOf);
+  const over = until(buffer.expires) <= 0;
   const level = over || license.status !== "Valid" ? "error" : "warning";
   return note(
     level,
@@ -106,16 +104,13 @@ function table() {
 function row(key) {
   const node = status.value.nodes.find((one) => one.managementNodeUuid === key.node);
   const date = (iso) => (iso ? when(iso) : "–");
-  const standing = key.outSince
-    ? parts("buffer.outSince", { date: when(key.outSince) })
-    : t(key.inUse ? "buffer.inUse" : "buffer.inService");
   return el(
     "tr",
     {},
     el("th", { scope: "row" }, el("code", {}, key.keyId)),
     el("td", {}, node?.name ?? "–"),
     el("td", {}, date(key.lastRemoval)),
-    el("td", {}, standing),
+    el("td", {}, standing(key)),
     el(
       "td",
       {},
@@ -124,4 +119,13 @@ function row(key) {
     ),
     el("td", {}, date(key.bufferUncapped)),
   );
+}
+
+/** What becomes of a key: what is remembered of it, and whether it is inserted now. */
+function standing({ keyId, outSince, inUse }) {
+  if (outSince) return parts("buffer.outSince", { date: when(outSince) });
+  const inserted = status.value.nodes.flatMap((node) => node.ukeys).filter((key) => key.keyId === keyId);
+  if (!inserted.length) return t("buffer.notInserted");
+  if (!inserted.some((key) => key.reading === "ok")) return word("reading", inserted[0].reading);
+  return t(inUse ? "buffer.inUse" : "buffer.inService");
 }

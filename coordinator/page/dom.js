@@ -1,5 +1,7 @@
 // Elements made from values. Text is always text: nothing that the site says can become markup.
 
+import { straight } from "./foreign.js";
+
 /** Make an element. `props` are attributes, `onclick` and its like listeners; null and false leave one out. */
 export function el(name, props = {}, ...children) {
   return filled(document.createElement(name), props, children);
@@ -23,7 +25,10 @@ function filled(node, props, children) {
 }
 
 const wanted = (children) =>
-  children.flat(3).filter((child) => child !== null && child !== undefined && child !== false);
+  children
+    .flat(3)
+    .filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => (typeof child === "string" ? straight(child) : child));
 
 /**
  * Put children in the place of an element's own. What looks the same is left alone, and whoever was on an element with

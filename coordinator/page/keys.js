@@ -28,8 +28,8 @@ function state(answer) {
   return [
     el(
       "div",
-      { class: `verdict small ${levelOf(answer.keyState)}` },
-      icon(levelOf(answer.keyState)),
+      { class: `verdict small ${levelOf(answer)}` },
+      icon(levelOf(answer)),
       el(
         "div",
         {},
@@ -122,7 +122,7 @@ function inserted(key, node, { license }, place) {
           id: `preview-${id}`,
           type: "button",
           "aria-label": t("removal.ofKey", { key: key.keyId }),
-          onclick: () => previewRemoval(key.keyId),
+          onclick: () => previewRemoval(key.keyId, `preview-${id}`),
         },
         t("removal.button"),
       ),

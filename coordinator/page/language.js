@@ -1,5 +1,6 @@
 // The page's language: which one it is, and its sentences.
 
+import { foreign } from "./foreign.js";
 import { remembered } from "./remembered.js";
 
 const LOCALES = { en: "en-GB", zh: "zh-CN" };
@@ -9,10 +10,12 @@ export const locale = LOCALES[language];
 
 const { default: strings } = await import(`./strings.${language}.js`);
 
-/** The string under a key, with `values` in its {places}. */
+/** The string under a key, with `values` in its {places}; several values for one place are listed there. */
 export function t(key, values = {}) {
-  return strings[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return strings[key].replace(/\{(\w+)\}/g, (_, name) => filled(values[name]));
 }
+
+const filled = (value) => (Array.isArray(value) ? listed(value.map(foreign)) : foreign(value));
 
 /** The same for values that are elements: the pieces in their order. */
 export function parts(key, values) {

@@ -1,12 +1,12 @@
 // The licence in force: valid or not, until when, why, what next, and its particulars.
 
 import { everySecond, now } from "./clock.js";
-import { byId, el, put } from "./dom.js";
+import { byId, el, put, said } from "./dom.js";
 import { DAY, day, left, span, until, when } from "./format.js";
 import { icon } from "./icons.js";
 import { parts, t, word } from "./language.js";
-import { doubtful, link, status } from "./site.js";
-import { level, next, usableUntil, why } from "./standing.js";
+import { doubtful, following, link, status } from "./site.js";
+import { besides, level, next, usableUntil, why } from "./standing.js";
 
 /** Keep it up to date; the countdowns go on by themselves. */
 export function showLicence() {
@@ -23,7 +23,7 @@ function show() {
   }
   const valid = answer.license.status === "Valid";
   const title = valid && answer.restricted ? t("licence.restricted") : word("validity", answer.license.status);
-  document.title = `${title} · ${t("page.title")}`;
+  document.title = [doubtful() && t(`connection.${following()}`), title, t("page.title")].filter(Boolean).join(" · ");
   put(
     byId("standing"),
     el(
@@ -41,7 +41,12 @@ function show() {
       "dl",
       { class: "reasons" },
       el("dt", {}, t("licence.why")),
-      el("dd", {}, why(answer, now())),
+      el(
+        "dd",
+        {},
+        why(answer, now()),
+        !answer.stale && besides(answer).map((reason) => el("p", { class: "small" }, said(reason))),
+      ),
       el("dt", {}, t("licence.next")),
       el("dd", {}, next(answer, now())),
     ),
@@ -52,12 +57,13 @@ function show() {
 
 function end(answer, valid) {
   const at = usableUntil(answer);
-  if (at === null) return null;
-  const key = valid ? (answer.buffer ? "licence.bufferUntil" : "licence.until") : "licence.since";
+  const over = at !== null && until(at) <= 0;
+  if (at === null || !(valid || over)) return null; // it cannot be used although its term is not over
+  const key = answer.buffer ? "licence.bufferUntil" : "licence.until";
   return el(
     "p",
     { class: "end" },
-    parts(until(at) > 0 || !valid ? key : "licence.since", { date: when(at) }),
+    parts(over ? "licence.since" : key, { date: when(at) }),
     valid && ` · ${left(at)}`,
   );
 }
@@ -97,7 +103,7 @@ function facts(answer) {
   const { license } = answer;
   if (license.name === null) return null;
   const rows = [
-    [t("fact.licensee"), license.name],
+    [t("fact.licensee"), word("item", license.name)],
     [t("fact.edition"), word("edition", license.edition)],
     [t("fact.source"), word("source", license.source)],
     [t("fact.key"), license.keyId && el("code", {}, license.keyId)],

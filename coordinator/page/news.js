@@ -18,7 +18,8 @@ export function tellNews() {
     }
     if (after.license.status !== before.license.status || after.license.name !== before.license.name) {
       const { name, status: validity } = after.license;
-      news.push(t("news.licence", { name: name ?? t("licence.none"), status: word("validity", validity) }));
+      const called = name === null ? t("licence.none") : word("item", name); // the trial is called after its edition
+      news.push(t("news.licence", { name: called, status: word("validity", validity) }));
     }
     if (after.keyState !== before.keyState) news.push(t("news.key", { state: word("keyState", after.keyState) }));
     for (const alert of after.alerts)
@@ -33,7 +34,8 @@ export function tellNews() {
   });
 }
 
-/** Say something to those who do not see the page. */
+/** Say something to those who do not see the page; the sentences are texts or elements. */
 export function tell(sentences) {
-  if (sentences.length) put(byId("news"), sentences.join(" "));
+  const told = sentences.filter(Boolean);
+  if (told.length) put(byId("news"), told.flatMap((sentence) => [sentence, " "]));
 }

@@ -1,29 +1,49 @@
 // Changes: waiting for what became of one, and showing that or why it was refused.
 
-import { call } from "./api.js";
+import { Refused, call, json } from "./api.js";
 import { el, said, unseen } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "./language.js";
 
 const ACCEPTED = 202;
 const AGAIN = 1000;
+const TOO_MANY = 429;
+const SERVER_ERRORS = 500;
+const REFUSALS = [400, 401, 403, 409, 413, 422, TOO_MANY]; // what is answered with one of these is not carried out
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Wait until an order that was given has an outcome, and return that; `waits` is called once when it takes longer. */
+/**
+ * Wait until an order that was given has an outcome, and return that; `waits` is called once when it takes longer.
+ * While the node cannot be asked the order may be carried out all the same, so it is asked until it can say.
+ */
 export async function outcomeOf(response, waits) {
-  if (response.status !== ACCEPTED) return response.json();
-  const { id } = await response.json();
+  if (response.status !== ACCEPTED) return json(response);
+  const { id } = await json(response);
   waits?.();
   for (;;) {
     await pause(AGAIN);
-    const answer = await call("GET", `/licenses/uploads/${encodeURIComponent(id)}`);
-    if (answer.status === ACCEPTED) continue;
-    const { outcome } = await answer.json();
-    if (outcome.code) throw Object.assign(new Error(outcome.text), { ...outcome, description: outcome.text });
+    const answer = await asked(id);
+    if (answer === null || answer.status === ACCEPTED) continue;
+    const { outcome } = await json(answer);
+    if (outcome.code) throw new Refused(outcome.http, { ...outcome, description: outcome.text });
     return outcome;
   }
 }
+
+/** What the node says of an order; null while it cannot say anything. */
+async function asked(id) {
+  try {
+    return await call("GET", `/licenses/uploads/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (!error.http || error.http === TOO_MANY || error.http >= SERVER_ERRORS) return null;
+    throw Object.assign(error, { accepted: true });
+  }
+}
+
+/** Whether an order was refused, so that it has changed nothing and never will; after any other error nobody knows. */
+export const wasRefused = (error) =>
+  error instanceof Refused && REFUSALS.includes(error.http) && !error.accepted;
 
 /** A refusal for people: why, the code, and what to do next. */
 export function problem(error, ...more) {

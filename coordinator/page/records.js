@@ -1,18 +1,21 @@
 // The licensing record: sorted, filtered and paged by the site, and to be taken away as CSV.
 
-import { address, query, read } from "./api.js";
+import { address, call, query, read } from "./api.js";
 import { byId, el, put, said } from "./dom.js";
 import { number, when } from "./format.js";
 import { icon } from "./icons.js";
 import { listed, t, word } from "./language.js";
 import { problem } from "./orders.js";
-import { status, watchRights } from "./site.js";
+import { save } from "./saving.js";
+import { status } from "./site.js";
 import { units } from "./standing.js";
 import { verification } from "./verification.js";
 
 const PAGE = 20;
+const LONG = 300_000; // milliseconds for the whole of a long record
 const TYPING = 300; // milliseconds without a key until the text is searched for
 const COLUMNS = [
+  ["number", (record) => number(record.number)],
   ["uploadDate", (record) => when(record.uploadDate)],
   ["action", (record) => [el("span", {}, word("action", record.action)), said(record.sentence, "small")]],
   ["managementType", (record) => word("source", record.managementType)],
@@ -20,11 +23,12 @@ const COLUMNS = [
     "authorizationMethod",
     (record) => listed(record.authorizationMethod.map((unit) => word("unit", unit))) || t("records.unlimited"),
   ],
-  ["item", (record) => [el("span", {}, word("item", record.item)), el("small", {}, record.name)]],
+  ["item", (record) => [word("item", record.item), record.name !== record.item && el("small", {}, record.name)]],
   ["quota", quota],
   ["status", (record) => validity(record.status)],
   ["issuedDate", (record) => when(record.issuedDate)],
   ["expiredDate", (record) => when(record.expiredDate)],
+  ["replaced", (record) => (record.replaced ? el("code", {}, record.replaced) : "–")],
   ["who", (record) => record.who],
   ["node", (record) => nodeName(record.node)],
 ];
@@ -63,11 +67,11 @@ export function showRecords() {
       el("p", { id: "records-shown", role: "status", "aria-label": t("records.shown") }),
       el("button", { id: "records-earlier", type: "button", onclick: () => turn(-PAGE) }, t("records.previous")),
       el("button", { id: "records-later", type: "button", onclick: () => turn(PAGE) }, t("records.next")),
-      el("a", { id: "records-csv", class: "button", download: true }, t("records.csv")),
+      el("a", { id: "records-csv", class: "button", download: true, onclick: exportAll }, t("records.csv")),
     ),
-    el("div", { id: "verification" }),
+    el("div", { id: "records-export", role: "status", "aria-label": t("records.export") }),
+    verification(),
   );
-  watchRights((may) => put(byId("verification"), may && verification()));
   status.watch((after, before) => {
     if (!before || after.index !== before.index) load();
   });
@@ -139,15 +143,36 @@ async function load() {
   showPager();
 }
 
+const wholeRecord = () => `/licenses/records.csv${query({ ...filters, ...order })}`;
+
+/** Save the whole record in a file. It is called for and not only linked to, so that a refusal can be shown. */
+async function exportAll(event) {
+  event.preventDefault();
+  const place = byId("records-export");
+  put(place, el("p", {}, t("records.exporting")), el("progress", { "aria-label": t("records.exporting") }));
+  try {
+    const response = await call("GET", wholeRecord(), { patience: LONG });
+    const [, name] = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition"));
+    save(await response.blob(), name);
+    put(place);
+  } catch (error) {
+    put(place, problem(error));
+  }
+}
+
 function showPager() {
   const end = Math.min(start + PAGE, total);
+  const [earlier, later] = [byId("records-earlier"), byId("records-later")];
+  const held = [earlier, later].find((button) => button === document.activeElement);
   put(
     byId("records-shown"),
     total ? t("records.range", { from: number(start + 1), to: number(end), total: number(total) }) : t("records.none"),
   );
-  byId("records-earlier").disabled = start === 0;
-  byId("records-later").disabled = end >= total;
-  byId("records-csv").href = address(`/licenses/records.csv${query({ ...filters, ...order })}`);
+  earlier.disabled = start === 0;
+  later.disabled = end >= total;
+  // a button that is switched off loses the keyboard, which would then begin at the top of the page
+  if (held?.disabled) ([earlier, later].find((button) => !button.disabled) ?? byId("records-table")).focus();
+  byId("records-csv").href = address(wholeRecord());
 }
 
 const table = (records) =>

@@ -1,8 +1,10 @@
 // What pulling out a USB key now would bring, as the site itself foretells it.
 
 import { query, read } from "./api.js";
+import { everyMinute } from "./clock.js";
 import { byId, el, put, said } from "./dom.js";
 import { span, when } from "./format.js";
+import { unseen } from "./keystate.js";
 import { listed, parts, t, word } from "./language.js";
 import { note, problem } from "./orders.js";
 import { status } from "./site.js";
@@ -11,10 +13,13 @@ import { status } from "./site.js";
 export const foretell = async (keyId) => (await read(`/licenses/ukeys/removal${query({ keyId })}`)).removal;
 
 let shown = null;
+let latest = 0; // only the newest question is answered on the page
+let askedBy = ""; // the id of the button, to which the keyboard goes back
 
-/** Show it for a key below the nodes. */
-export async function previewRemoval(keyId) {
+/** Show it for a key below the nodes; `button` is the id of what was pressed. */
+export async function previewRemoval(keyId, button) {
   shown = keyId;
+  askedBy = button;
   const place = byId("removal");
   place.hidden = false;
   put(place, heading(keyId), el("p", { class: "muted" }, t("removal.asking")));
@@ -25,19 +30,22 @@ export async function previewRemoval(keyId) {
 /** Follow the site while a preview is shown: it is about now. */
 export function showRemoval() {
   status.watch((after, before) => {
-    if (shown !== null && before && after.index !== before.index) refresh();
+    if (before && after.index !== before.index) refresh();
   });
+  everyMinute(refresh);
 }
 
 async function refresh() {
+  if (shown === null) return;
   const keyId = shown;
+  const mine = (latest += 1);
   let body;
   try {
     body = outlook(await foretell(keyId));
   } catch (error) {
     body = problem(error);
   }
-  if (shown === keyId) put(byId("removal"), heading(keyId), body, close());
+  if (shown === keyId && mine === latest) put(byId("removal"), heading(keyId), body, close());
 }
 
 const heading = (keyId) => el("h3", { id: "removal-title", tabindex: "-1" }, t("removal.title", { key: keyId }));
@@ -46,6 +54,7 @@ function close() {
   const leave = () => {
     shown = null;
     byId("removal").hidden = true;
+    (byId(askedBy) ?? byId("keys-title")).focus(); // the key may have gone, and its button with it
   };
   return el(
     "p",
@@ -66,10 +75,7 @@ function outlook(removal) {
       "dl",
       { class: "facts" },
       fact(t("removal.keyState"), word("keyState", removal.keyState)),
-      fact(
-        t("removal.licence"),
-        `${removal.license.name ?? t("licence.none")} · ${word("validity", removal.license.status)}`,
-      ),
+      fact(t("removal.licence"), `${called(removal.license.name)} · ${word("validity", removal.license.status)}`),
       fact(t("removal.buffer"), removal.buffer ? when(removal.buffer.expires) : t("removal.noBuffer")),
       removal.afterBuffer && fact(t("removal.after"), after(removal.afterBuffer)),
       fact(t("removal.settled"), when(removal.settled)),
@@ -78,20 +84,16 @@ function outlook(removal) {
   ];
 }
 
+const called = (name) => (name === null ? t("licence.none") : word("item", name));
+
 const fact = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
 
 const after = ({ name, status: validity }) =>
-  validity === "Valid" ? t("removal.afterValid", { name }) : t("removal.afterNothing");
-
-/** Whether nobody would see the key go, because no node that has it reports. */
-function unseen(keyId) {
-  const holders = status.value.nodes.filter((node) => node.ukeys.some((key) => key.keyId === keyId));
-  return holders.length > 0 && !holders.some((node) => node.reachable);
-}
+  validity === "Valid" ? t("removal.afterValid", { name: word("item", name) }) : t("removal.afterNothing");
 
 /** The whole of it in one sentence. */
 export function summary({ at, keyId, license, buffer }) {
-  if (unseen(keyId)) return t("removal.unseen");
+  if (unseen(keyId, status.value.nodes)) return t("removal.unseen");
   if (license.status !== "Valid") return t("removal.unusable");
   if (!buffer) return t("removal.unaffected");
   return parts("removal.buffered", {

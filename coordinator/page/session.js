@@ -1,22 +1,42 @@
 // Signing in: over the page, which keeps what was there. The token goes to the node once and is never kept here.
 
-import { call, send, whenSessionEnds } from "./api.js";
+import { call, json, read, send, whenSessionEnds } from "./api.js";
 import { byId, el, put } from "./dom.js";
 import { dated } from "./format.js";
 import { t } from "./language.js";
 import { problem } from "./orders.js";
 import { session } from "./site.js";
 
+const AGAIN = 3000;
+const UNAUTHORISED = 401;
+
 let pending = null;
 
 /** Return once somebody is signed in. */
 export async function signedIn() {
-  whenSessionEnds(ask);
-  session.set(await (await call("GET", "/session")).json());
+  whenSessionEnds(askForToken);
+  if (!(await known())) await askForToken();
+}
+
+/** Whether this browser has a session; as long as the node cannot tell, the page says why not. */
+async function known() {
+  const beginning = byId("beginning");
+  for (;;) {
+    try {
+      session.set(await read("/session", { ask: false }));
+      beginning.hidden = true;
+      return true;
+    } catch (error) {
+      beginning.hidden = error.http === UNAUTHORISED;
+      if (beginning.hidden) return false;
+      put(byId("hindrance"), problem(error, el("p", {}, t("freshness.trying"))));
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+  }
 }
 
 /** Ask for the token; everybody who needs the session waits for the same answer. */
-function ask() {
+export function askForToken() {
   pending ??= new Promise((resolve) => open(resolve)).finally(() => (pending = null));
   return pending;
 }
@@ -51,7 +71,7 @@ function open(done) {
     button.disabled = true;
     try {
       const response = await send("POST", "/session", { token: token.value.trim() }, { ask: false });
-      session.set(await response.json());
+      session.set(await json(response));
       over = true;
       dialog.close();
     } catch (error) {

@@ -31,8 +31,15 @@ export default {
   "connection.live": "Live",
   "connection.stale": "Out of date",
   "connection.lost": "Not connected",
+  "connection.paused": "Paused",
+  "connection.ended": "Signed out",
+  "connection.refused": "No access",
   "freshness.stale": "This answer may be out of date.",
   "freshness.lost": "This page cannot reach the node. What it shows may be out of date.",
+  "freshness.paused": "This page rested while nobody looked at it. What it shows may be out of date.",
+  "freshness.ended": "Your session has ended. What this page shows may be out of date until you sign in again.",
+  "freshness.refused":
+    "You may not read the licence: that needs a token with the scope read. Ask the site's operator for one, then sign out and sign in with it.",
   "freshness.age": "It is {age} old, from {time}.",
   "freshness.holds": "Nothing in it changes until a node can confirm it; only what expires still does.",
   "freshness.trying": "It tries again by itself.",
@@ -70,10 +77,15 @@ export default {
   "next.quota-exceeded":
     "Reduce usage or upload a larger licence. Do not shut a management node down: it may not start again.",
   "next.key-missing": "Insert the key again before the buffer licence ends.",
-  "next.key-abnormal": "Leave one key in the site and remove the other.",
+  "next.key-abnormal": "Leave one working key in the site and remove all others.",
   "next.key-fault": "Leave exactly one working key in the site before the buffer licence ends.",
   "next.key-unaffected": "The licence in force does not depend on it. Put the keys in order when you can.",
   "next.key-over": "Leave exactly one working key in the site; then its licence counts again.",
+  "next.key-out":
+    "Repair a key or insert a working one, and leave exactly one in the site, before the buffer licence ends.",
+  "next.key-unseen":
+    "Find out why node {nodes} does not report, or move key {key} to a node that does: after a while it counts as removed.",
+  "next.node-silent": "Find out why node {nodes} does not report.",
   "next.clone-suspected": "Find out which of the two is the original and remove the other.",
   "next.buffer-ending": "Insert the key that was in use.",
   "next.clock-rollback": "Set the clocks of both nodes right. The licence goes by the time that was reached before.",
@@ -119,6 +131,8 @@ export default {
   "why.amount": "{unit} ({used} of {limit})",
   "why.buffer": "USB key {key} is out of service, and a buffer licence stands in for it.",
   "why.usb-key": "USB key {key} carries it and is in service.",
+  "why.unseen":
+    "USB key {key} carries it, but the node where it was seen last does not report: nobody knows whether it is still there.",
   "why.request-key": "It was installed for this site with its request code.",
   "why.built-in": "The trial, with which every site begins.",
   "why.unsettled": "USB key {key} went out of service just now. The licence stays as it is until that has settled.",
@@ -181,6 +195,9 @@ export default {
   "upload.tooLarge": "The file has {size} KiB, which is more than a licence can have.",
   "upload.tooLarge.hint": "Choose the file that the vendor sent.",
   "upload.unchanged": "Nothing was changed.",
+  "upload.unknown":
+    "It is not known whether it was applied. Look at the licence in force, or go back: a file that is installed already is not installed twice.",
+  "upload.outcome": "What became of {file}",
   "upload.back": "Back to the preview",
   "upload.preview": "What {file} would do",
   "upload.wouldInstall": "It can be installed.",
@@ -221,11 +238,18 @@ export default {
   "keyState.Fault": "Fault",
   "keyState.none": "No USB key has been in use on this site.",
   "keyState.ready": "USB key {keys} in node {nodes} works.",
+  "keyState.lastSeen":
+    "USB key {keys} was last seen in node {nodes}, which does not report. It still counts, but not for ever: after a while it counts as removed.",
+  "keyState.silent": "Node {nodes} does not report: what is inserted there is not known for certain.",
   "keyState.reading": "USB key {keys} is being read; until then the state is kept.",
   "keyState.missing": "No USB key is inserted. Insert the key that was in use.",
   "keyState.missingKey": "No USB key is inserted. Insert key {key}, which was in use.",
   "keyState.abnormal":
-    "Nodes {nodes} both have a USB key ({keys}). The licence is not affected; leave one key in the site.",
+    "Nodes {nodes} both have USB keys ({keys}). The licence is not affected; leave one key in the site.",
+  "keyState.abnormalBroken":
+    "Nodes {nodes} both have USB keys ({keys}), and none of them can be used. Repair or replace one, and remove the others.",
+  "keyState.abnormalOut":
+    "Nodes {nodes} both have USB keys ({keys}), but key {key}, whose licence is in force, is not in service. Insert or repair it, and remove the others.",
   "keyState.clone":
     "USB key {keys} is in nodes {nodes} at once: one of them may be a copy. The licence is not affected; remove the copy.",
   "keyState.faultOne":
@@ -281,6 +305,7 @@ export default {
   "buffer.outSince": "Out of service since {date}",
   "buffer.inUse": "In use",
   "buffer.inService": "In service",
+  "buffer.notInserted": "Not inserted",
   "timeline.label": "Timeline of removals and buffers; the table below says the same",
   "timeline.now": "Now",
 
@@ -289,6 +314,7 @@ export default {
   "records.filters": "Filter the record",
   "records.text": "Text",
   "records.all": "All",
+  "records.number": "Number",
   "records.uploadDate": "Upload time",
   "records.action": "Event",
   "records.managementType": "Management type",
@@ -298,6 +324,7 @@ export default {
   "records.status": "Status",
   "records.issuedDate": "Issue time",
   "records.expiredDate": "Expiry time",
+  "records.replaced": "Replaced licence",
   "records.who": "By",
   "records.node": "Node",
   "records.unlimited": "Unlimited",
@@ -308,6 +335,8 @@ export default {
   "records.previous": "Previous",
   "records.next": "Next",
   "records.csv": "Export as CSV",
+  "records.export": "Export result",
+  "records.exporting": "The record is being read.",
   "item.Basic Edition - Trial": "Basic Edition - Trial",
   "item.Basic Edition - Paid": "Basic Edition - Paid",
   "item.Advanced Edition - Paid": "Advanced Edition - Paid",
@@ -331,6 +360,8 @@ export default {
 
   "error.unreachable": "This node cannot be reached.",
   "error.unreachable.hint": "Check the network, or open this page on the other node.",
+  "error.slow": "This node has not answered in time.",
+  "error.slow.hint": "Wait a moment and look at what is shown then, or open this page on the other node.",
   "error.odd-answer": "The answer is not one of a coordinator.",
   "error.odd-answer.hint": "Check what stands between this browser and the node.",
   "error.somebody-else": "Somebody else is signed in now, so the change was not made.",

@@ -6,6 +6,8 @@ import { number, when } from "./format.js";
 import { parts, t } from "./language.js";
 import { note, problem } from "./orders.js";
 
+const LONG = 300_000; // milliseconds for the whole of a long record
+
 /** The button and its result. */
 export function verification() {
   const result = el("div", { role: "status", "aria-label": t("verify.result") });
@@ -13,7 +15,7 @@ export function verification() {
   button.addEventListener("click", async () => {
     put(result, el("p", {}, t("verify.running")), el("progress", { "aria-label": t("verify.running") }));
     try {
-      put(result, verdict(await read("/licenses/records/verification")));
+      put(result, verdict(await read("/licenses/records/verification", { patience: LONG })));
     } catch (error) {
       put(result, problem(error));
     }

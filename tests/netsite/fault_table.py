@@ -1,6 +1,6 @@
 """The table of faults: every row played once, or ten times to measure it and to write `docs/faults.md`.
 
-Usage: python -m tests.netsite.fault_table [--rounds 10] [--only NAME]
+Usage: python -m tests.netsite.fault_table [--rounds 10] [--sites 2] [--only NAME]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,11 +26,12 @@ INTRODUCTION = """\
 # What happens when something breaks
 
 Every row was played {rounds} times on a whole site on one machine: two nodes and a witness in network namespaces of
-their own, with real etcd, keepalived, agents and coordinators. The leases of agents and of the leader were {ttl} s; an
-agent's is 5 s where its `lease_ttl` is not set, and what is told by its end comes that much later. keepalived had
-`advert_int` 0.1 and no `track_file`. [The sample](keepalived/keepalived.conf) has both otherwise: with its `advert_int`
-of 1 the virtual IP moves up to 3.5 s after its holder is lost, and by its `track_file` the agent gives the address up
-where [the virtual IP](virtual-ip.md) says so, such as when two nodes hold it.
+their own, with real etcd, keepalived, agents and coordinators; {sites} of them ran beside each other. The leases of
+agents and of the leader were {ttl} s; an agent's is 5 s where its `lease_ttl` is not set, and what is told by its end
+comes that much later. keepalived had `advert_int` 0.1 and no `track_file`. [The sample](keepalived/keepalived.conf) has
+both otherwise: with its `advert_int` of 1 the virtual IP moves up to 3.5 s after its holder is lost, and by its
+`track_file` the agent gives the address up where [the virtual IP](virtual-ip.md) says so, such as when two nodes hold
+it.
 
 Measured is, in seconds, the time from the fault until a reader sees what the row promises, unless the row says what
 else. A playing counts as kept only where every read of a node that was not lost had a good answer, nobody was told of
@@ -43,14 +45,15 @@ def main(arguments: list[str]) -> int:
     """Play the table and write the page; return 1 where a promise was not kept."""
     parser = argparse.ArgumentParser(prog="fault_table", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10, help="how often each row is played")
+    parser.add_argument("--sites", type=int, default=1, help="how many sites are played on at the same time")
     parser.add_argument("--only", default="", help="play this row alone and write no page")
     chosen = parser.parse_args(arguments)
     wanted = [row for table in TABLES for row in table.rows if chosen.only in ("", row.name)]
     if not wanted:
         parser.error(f"there is no row {chosen.only}; the rows are named like leader-killed")
-    measured = play_all([row for row in wanted for _ in range(chosen.rounds)])
+    measured = play_beside([row for row in wanted for _ in range(chosen.rounds)], chosen.sites)
     if not chosen.only:
-        PAGE.write_text(page(measured, chosen.rounds), encoding="utf-8")
+        PAGE.write_text(page(measured, chosen.rounds, chosen.sites), encoding="utf-8")
     kept = [sum(map(row.kept, measured.get(row.name, ()))) == chosen.rounds for row in wanted]
     return 0 if all(kept) else 1
 
@@ -65,6 +68,15 @@ def running() -> Iterator[NetSite]:
             yield site
         finally:
             site.close()
+
+
+def play_beside(rounds: Sequence[Fault], sites: int) -> dict[str, list[Measured]]:
+    """Play the rows on several sites at once, each beginning elsewhere in the table so that all are at other rows."""
+    parts = [rounds[number::sites] for number in range(sites)]
+    turned = [[*part[at:], *part[:at]] for number, part in enumerate(parts) for at in [len(part) * number // sites]]
+    with ProcessPoolExecutor(sites) as pool:
+        found = list(pool.map(play_all, turned))
+    return {row.name: [each for part in found for each in part.get(row.name, ())] for row in rounds}
 
 
 def play_all(rounds: Sequence[Fault]) -> dict[str, list[Measured]]:
@@ -91,9 +103,9 @@ def _told(row: Fault, found: Measured) -> str:
     return f"{row.name}: {found.seconds:.2f} s{silence}{'' if row.kept(found) else ' TOO LATE'}"
 
 
-def page(measured: dict[str, list[Measured]], rounds: int) -> str:
+def page(measured: dict[str, list[Measured]], rounds: int, sites: int) -> str:
     """Return the text of `docs/faults.md`."""
-    parts = [INTRODUCTION.format(rounds=rounds, ttl=LEASE_TTL)]
+    parts = [INTRODUCTION.format(rounds=rounds, ttl=LEASE_TTL, sites=sites)]
     for table in TABLES:
         lines = [_line(row, measured[row.name], rounds) for row in table.rows]
         parts.append("\n".join((f"## {table.title}\n", HEADING, *lines, "")))

@@ -15,7 +15,10 @@ from typing import get_args
 
 import pytest
 
+from coordinator import desk
 from coordinator.roles import VipState
+from coordinator.stream_api import HEARTBEAT
+from coordinator.telling_time import TIME
 from licensing.ledger import KeyState
 from licensing.licence import Edition
 from licensing.records import Action, ManagementType, Unit
@@ -85,6 +88,13 @@ class Markup(HTMLParser):
 
 
 MARKUP = Markup()
+
+
+def seconds(module: str, name: str) -> float:
+    """Return a span of time that a module gives in milliseconds."""
+    found = re.search(rf"^const {name} = ([\d_]+);", MODULES[module], re.MULTILINE)
+    assert found, name
+    return int(found[1]) / 1000
 
 
 def words(kind: type[Enum]) -> tuple[str, ...]:
@@ -252,6 +262,32 @@ def test_every_file_says_what_it_is_for() -> None:
     """A module begins with a comment."""
     assert {name for name, text in MODULES.items() if not text.startswith("// ")} == set()
     assert STYLE.startswith("/* ")
+
+
+# --- the node and the page -----------------------------------------------------------------------------------------
+
+
+def test_a_node_is_called_silent_after_two_heartbeats() -> None:
+    """One heartbeat that comes late is no reason to call a node lost, and a third is not waited for."""
+    assert 2 * HEARTBEAT < seconds("live.js", "SILENCE") < 3 * HEARTBEAT
+
+
+def test_a_call_waits_longer_than_the_node_waits_for_a_leader() -> None:
+    """A page that gave up before would not hear what the node says of an order that nobody took."""
+    assert seconds("api.js", "PATIENCE") >= 2 * desk.PATIENCE
+
+
+def test_the_page_goes_by_the_time_that_the_node_tells() -> None:
+    """The header with effective time has one name on both sides."""
+    assert f'headers.get("{TIME}")' in MODULES["api.js"]
+
+
+def test_an_order_was_refused_only_where_the_node_said_so() -> None:
+    """Neither a server's error nor an order that nobody knows of any more counts as an order that changed nothing."""
+    found = re.search(r"^const REFUSALS = \[([^]]+)\];", MODULES["orders.js"], re.MULTILINE)
+    assert found
+    codes = {int(code) for code in found[1].replace("TOO_MANY", "429").split(",")}
+    assert {400, 409, 413, 422} <= codes <= set(range(400, 500)) - {404}
 
 
 # --- size ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from signal import SIGTERM
 
 import pytest
@@ -71,6 +72,27 @@ def test_a_report_that_cannot_be_used_makes_its_node_unknown(site: LiveSite) -> 
                 assert status["keyState"] == "Ready"
                 assert licensed(status, "in-b")
         site.wait_for_all(lambda status: keys_in(status).get("b") == {"in-b": "ok"} and not names(status, key))
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"], ids=["last", "first"])
+def test_a_report_with_an_impossible_time_stops_no_coordinator(site: LiveSite, at: str) -> None:
+    """Both live on and show the node's keys as before, and both do so when they are started again."""
+    use_key_on(site, "b", f"at-{at[:4]}")
+    key, before = site.report_key("b"), {label: daemon.pid for label, daemon in site.coordinators.items()}
+    said = re.sub(rb'"writtenAt":"[^"]*"', f'"writtenAt":"{at}"'.encode(), site.read(key).value)
+    reported = "5000-01-01T00:00:00Z" if at > "5" else "2000-01-01T00:00:00Z"
+    with site.tampered(key, said):
+        for _ in range(2):
+            for status in site.wait_for_all(
+                lambda status: node(site, status, "b")["reportedAt"] == reported, within=20
+            ):
+                assert keys_in(status)["b"] == {f"at-{at[:4]}": "ok"}
+                assert licensed(status, f"at-{at[:4]}")
+            assert {label: daemon.pid for label, daemon in site.coordinators.items()} == before
+            for label, coordinator in site.coordinators.items():
+                coordinator.end()
+                coordinator.start()
+                before[label] = coordinator.pid
 
 
 def test_an_unknown_node_starts_no_buffer_and_stops_nobody(site: LiveSite) -> None:

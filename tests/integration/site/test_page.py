@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import hashlib
 import http.client
 import io
@@ -187,12 +188,15 @@ def restart(site: LiveSite) -> None:
 
 
 def test_guessing_is_slowed_down(site: LiveSite, browser: Browser) -> None:
-    """After some wrong tokens an address has to wait, and it alone."""
+    """After some wrong tokens the next one from there has to wait, wherever it is shown; the right one need not."""
     guesser = Browser(site, ELSEWHERE)
     answers = [guesser.give("b", f"guess {n}") for n in range(15)]
     assert [answer.status for answer in answers[:10]] == [401] * 10
     assert answers[-1].status == 429
     assert int(str(answers[-1].headers["Retry-After"])) > 0
+    shown = guesser.call("b", "GET", "/v1/status", headers={"Authorization": "Bearer guess"})
+    assert (shown.status, code_of(shown)) == (429, "too-many-requests")
+    guesser.sign_in("b", READER)
     browser.sign_in("b", READER)
 
 
@@ -229,7 +233,31 @@ def test_records_are_found_and_exported(browser: Browser) -> None:
         assert page["total"] == len(page["inventories"]) >= 1
         assert {record["name"] for record in page["inventories"]} == {"Findable"}
         file = browser.call("a", "GET", f"/v1/licenses/records.csv?{query}")
-        rows = list(csv.DictReader(io.StringIO(file.body.decode(), newline="")))
+        rows = list(csv.DictReader(io.StringIO(file.body.decode("utf-8-sig"), newline="")))
         assert [row["hash"] for row in rows] == [record["hash"] for record in page["inventories"]]
     everything = json.loads(browser.call("a", "GET", "/v1/licenses/records").body)
     assert everything["total"] > page["total"]
+
+
+def test_a_reader_may_have_the_history_verified(browser: Browser) -> None:
+    """On either node, and it is as it was written."""
+    browser.sign_in("a", READER)
+    for label in "ab":
+        assert json.loads(browser.call(label, "GET", "/v1/licenses/records/verification").body)["intact"]
+
+
+def test_the_node_tells_its_time_with_every_answer(browser: Browser) -> None:
+    """And on the stream before anything else: who has the newest answer already still knows that the node is there."""
+    browser.sign_in("a", READER)
+    told = str(browser.call("a", "GET", "/v1/status").headers["Twinkey-Time"])
+    assert abs((dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(told)).total_seconds()) < 10
+    index = browser.site.status("a")["index"]
+    request = ("GET", "/v1/status/stream", None, {"Cookie": browser.cookie, "Last-Event-ID": str(index)})
+    connection = http.client.HTTPConnection(LOOPBACK, browser.site.nodes["a"].port, timeout=3)
+    try:
+        connection.request(*request)
+        answer = connection.getresponse()
+        assert answer.headers["Twinkey-Time"]
+        assert answer.readline().startswith(b": 20")
+    finally:
+        connection.close()

@@ -67,8 +67,17 @@ async def test_two_members_on_one_machine_are_one_clock() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "yesterday", "Tue, 99 Mar 2031 12:00:07 GMT", "Tue, 04 Mar 2031 12:00:07 -0000"],
-    ids=["none", "words", "no-such-day", "no-zone"],
+    [
+        "",
+        "yesterday",
+        "Tue, 99 Mar 2031 12:00:07 GMT",
+        "Tue, 04 Mar 2031 12:00:07 -0000",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -0100",
+        "Thu, 01 Jan 0150 00:00:00 GMT",
+        "Fri, 31 Dec 99999999999 23:59:59 GMT",
+    ],
+    ids=["none", "words", "no-such-day", "no-zone", "year-9999", "after-9999", "year-150", "no-such-year"],
 )
 async def test_an_answer_without_a_good_date_is_no_vote(value: str) -> None:
     """What cannot be understood says nothing."""

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from cluster.keys import Keys
 from cluster.memory import MemoryCluster
-from cluster.records import LARGEST_PAGE, BadRecord, RecordPages, SortBy, index_writes, verify_stored
+from cluster.record_filter import RecordFilter
+from cluster.records import LARGEST_PAGE, BadRecord, Found, RecordPages, SortBy, index_writes, verify_stored
 from cluster.store import Delete, Put
 from cluster.values import encode_value
 from licensing.records import ChainHead, Record
@@ -105,6 +106,27 @@ async def test_a_record_that_is_missing_shows_in_the_orders_by_date(cluster: Mem
     cluster.apply([Delete(KEYS.record(first.number))])
     (shown,), total = await RecordPages(cluster.client(), KEYS).page(0, 1, "issuedDate")
     assert (shown, total) == (BadRecord(KEYS.record(first.number), "it is missing"), 450)
+
+
+@pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("sort_by", ORDERS)
+@pytest.mark.parametrize("count", [0, 1, 301, 450])
+async def test_what_is_behind_the_end_is_no_part_of_the_history(
+    cluster: MemoryCluster,
+    sort_by: SortBy,
+    count: int,
+    descending: bool,  # noqa: FBT001
+) -> None:
+    """Pages, totals and searches are those of the records that the ledger knows of, in every order."""
+    pages = RecordPages(cluster.client(), KEYS, count)
+    known = [record for record in IN_ORDER[sort_by] if record.number < count][:: -1 if descending else 1]
+    for start in range(0, 451, 90):
+        page = await pages.page(start, 90, sort_by, descending=descending)
+        assert page == (tuple(known[start : start + 90]), count)
+    assert await pages.page(0, 0, sort_by) == ((), count)
+    for wanted in RecordFilter(), RecordFilter(management_type=RECORDS[0].management_type):
+        found = await pages.find(wanted, sort_by, descending=descending)
+        assert found == Found(tuple(KEYS.record(record.number) for record in known), ())
 
 
 async def test_records_that_are_missing_leave_the_others_in_their_places(cluster: MemoryCluster) -> None:

@@ -76,12 +76,30 @@ async def test_an_answer_that_was_published_long_ago_counts_from_now() -> None:
     assert "2026-08-09 00:00:00 UTC, 0 s ago" in output
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", "Sun, 99 Aug 2026 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "",
+        "yesterday",
+        "Sun, 99 Aug 2026 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -0100",
+        "Fri, 31 Dec 99999999999 23:59:59 GMT",
+    ],
+    ids=["none", "words", "no-such-day", "after-9999", "no-such-year"],
+)
 async def test_a_date_that_is_none_does_no_harm(date: str) -> None:
     """A server between us and the node may say anything; then the clock here is taken."""
     async with site_stub() as stub:
         stub.headers = {"Date": date}
         assert (await run(stub)).exit_code == 0
+
+
+@pytest.mark.parametrize("age", ["-1", "1e300", "inf", "nan", "old"])
+async def test_an_age_that_is_none_does_no_harm(age: str) -> None:
+    """It counts as none was told."""
+    async with site_stub() as stub:
+        stub.headers = {"Age": age}
+        assert "0 s ago" in (await run(stub)).stdout
 
 
 async def test_a_stale_answer_is_said_to_be_stale() -> None:

@@ -85,6 +85,7 @@ class Coordinator:
         *,
         clock: EffectiveClock | None = None,
         policy: Policy = POLICY,
+        hear_within: float = 0.1,
     ) -> None:
         me = Leader(node, f"Node {node[-1].upper()}")
         self.store = store
@@ -100,7 +101,7 @@ class Coordinator:
         self.answering = Answering(outlook, self.board, self.metrics, self.memory, node)
         self.standing_aside = StandingAside(outlook, node)
         founding = Founding(KEYS, (A, B), folder / node)
-        self.publisher = Publisher(outlook, store, KEYS, me, founding, KEYRING, self.memory)
+        self.publisher = Publisher(outlook, store, KEYS, me, founding, KEYRING, self.memory, hear_within=hear_within)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[Coordinator]:

@@ -10,11 +10,19 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from coordinator.errors import ApiError
-from coordinator.guarding import MOST_REMEMBERED, Guard, Rules, Throttle, network_of
-from coordinator.tokens import Token, TokenFile
+from coordinator.guarding import (
+    COSTLY_PER_MINUTE,
+    MOST_REMEMBERED,
+    Guard,
+    Rules,
+    Throttle,
+    network_of,
+)
+from coordinator.tokens import ON_CONSOLE, Caller, Token, TokenFile
 from tests.unit.coordinator.stored import Hands
 
 KNOWN = TokenFile(tuple(Token(name, hashlib.sha256(name.encode()).hexdigest(), ("admin",)) for name in ("one", "two")))
+FEW = Rules().wrong_tokens_per_minute
 
 Client = TestClient[web.Request, web.Application]
 
@@ -54,12 +62,6 @@ def test_callers_who_may_do_all_again_are_forgotten() -> None:
     hands.up += 2
     throttle.take("late")
     assert list(throttle._left) == ["late"]
-
-
-def test_to_look_how_long_to_wait_does_not_count() -> None:
-    """Whoever only asks has used nothing up."""
-    throttle = Throttle(1, Hands().boot)
-    assert [throttle.wait("one"), throttle.wait("one"), throttle.take("one"), throttle.wait("one")] == [0, 0, 0, 60]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,36 @@ async def status(client: Client, method: str = "POST", caller: str = "one", **he
     """Return what a call is answered; underscores in the headers' names stand for dashes."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return (await client.request(method, "/", headers={"Authorization": f"Bearer {caller}"} | given)).status
+
+
+async def test_wrong_tokens_are_slowed_down_and_right_ones_are_let_in(client: Client) -> None:
+    """429 with Retry-After for the next wrong one on whichever call; nobody is locked out by somebody who guesses."""
+    for n in range(FEW):
+        assert await status(client, "GET", caller=f"guess {n}") == 401
+    response = await client.get("/", headers={"Authorization": "OAuth another guess"})
+    assert (response.status, response.headers["Retry-After"]) == (429, "6")
+    assert await status(client, "GET", caller="one") == 200
+
+
+async def test_who_shows_no_token_guesses_none(client: Client) -> None:
+    """A call without one, or with another scheme, is 401 as often as it comes, and uses nothing up."""
+    for header in ("", "Basic one", "Bearer") * FEW:
+        assert (await client.get("/", headers={"Authorization": header})).status == 401
+    assert await status(client, "GET", caller="a guess") == 401
+
+
+def test_costly_calls_are_limited_by_caller_and_not_on_the_console() -> None:
+    """So many at once and then one by one, whoever else asks; who owns the machine may keep it busy."""
+    hands = Hands()
+    guard = Guard(KNOWN, Rules(), hands.wall, hands.boot)
+    for _ in range(COSTLY_PER_MINUTE):
+        guard.limit_costly(Caller("one", ("read",)))
+    with pytest.raises(ApiError) as refused:
+        guard.limit_costly(Caller("one", ("read",)))
+    assert (refused.value.http, refused.value.headers["Retry-After"]) == (429, "6")
+    guard.limit_costly(Caller("two", ("read",)))
+    for _ in range(COSTLY_PER_MINUTE + 1):
+        guard.limit_costly(ON_CONSOLE)
 
 
 async def test_too_many_changes_are_told_when_to_come_back(client: Client) -> None:

@@ -127,6 +127,38 @@ async def test_the_age_is_a_header(node: Node) -> None:
     assert (response.headers["Age"], (await response.json())["stale"]) == ("90", True)
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/v1/status", AUTH, 200),
+        ("/v1/status", AUTH | {"If-None-Match": FIRST.etag}, 304),
+        ("/v1/session", AUTH, 200),
+        ("/zstack/v1/licenses", AUTH, 200),
+        ("/v1/status/stream", AUTH, 200),
+        ("/v1/status", {}, 401),
+        ("/v1/nothing", AUTH, 404),
+    ],
+    ids=["status", "known", "session", "licence", "stream", "refused", "nowhere"],
+)
+async def test_every_answer_tells_effective_time(node: Node, path: str, headers: dict[str, str], status: int) -> None:
+    """In a header, to the second and in UTC, and it is not the time of a wall clock that is not believed."""
+    node.hands.pass_by(90.9 * SECOND)
+    await node.client.get("/livez")
+    node.hands.at -= 3600 * SECOND
+    async with node.client.get(path, headers=headers) as response:
+        assert (response.status, response.headers["Twinkey-Time"]) == (status, "2026-03-01T00:01:30Z")
+
+
+async def test_a_long_poll_tells_the_time_at_which_it_ends(node: Node) -> None:
+    """What counts down by it would else lag behind by as long as the poll took."""
+    poll = asyncio.create_task(node.get("/v1/status?wait=30&index=1"))
+    await eventually(lambda: node.board.waiting)
+    node.hands.pass_by(20 * SECOND)
+    node.board.show(SECOND_ANSWER)
+    async with asyncio.timeout(2):
+        assert (await poll).headers["Twinkey-Time"] == "2026-03-01T00:00:20Z"
+
+
 # --- the long poll -------------------------------------------------------------------------------------------------
 
 

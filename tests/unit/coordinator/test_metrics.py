@@ -18,7 +18,7 @@ from licensing.ledger import KeyState, Usage
 from licensing.licence import Edition, Quota
 from licensing.seen import Reading
 from licensing.status import Alert
-from licensing.value import Time
+from licensing.value import EARLIEST, Time
 from tests.unit.coordinator.serving import services
 from tests.unit.coordinator.stored import (
     DAY,
@@ -218,4 +218,4 @@ async def test_a_strange_report_does_not_break_the_scrape() -> None:
     """Whatever a node said of itself, the exposition can be parsed."""
     report = stored_report(A, good_key(), name='"\n\\', written_at=day("0001-01-01"))
     samples = await scrape(publish(at_rest() | {KEYS.node(A): report}))
-    assert of(samples, "node_report_timestamp_seconds")[A] < 0
+    assert of(samples, "node_report_timestamp_seconds")[A] == EARLIEST.timestamp()

@@ -19,8 +19,8 @@ from coordinator.metrics import Metrics
 from licensing.records import ChainHead, Content, ManagementType, append
 from licensing.status import Validity
 from tests.history import BEGINNING, content, history
-from tests.unit.coordinator.serving import AUTH, TOKENS, Client, body_of, refusal, services
-from tests.unit.coordinator.stored import KEYS, Hands
+from tests.unit.coordinator.serving import AUTH, TOKENS, Client, answer, body_of, refusal, services
+from tests.unit.coordinator.stored import KEYS, A, B, Hands, at_rest, publish, stored_report
 
 COUNT = 250
 DAY = dt.timedelta(days=1)
@@ -37,6 +37,9 @@ def contents() -> list[Content]:
             status=Validity.EXPIRED if n % 20 == 0 else Validity.VALID,
             name=f"Straße {n}",
             who="Zoë" if n % 2 else "admin",
+            node=B if n % 10 == 3 else A,
+            key_id=None if n % 10 == 0 else f"Key-{n}",
+            sentence="It was DISTURBED." if n == 7 else "Installed.",
         )
         for n in range(COUNT)
     ]
@@ -70,6 +73,7 @@ class Archive:
     def __init__(self) -> None:
         hands = Hands()
         board = Board(hands.boot)
+        board.show(answer(publish(at_rest() | {KEYS.node(B): stored_report(B, name="Prague")})))
         self.cluster = MemoryCluster()
         self.cluster.apply([put for record in history(contents())[0] for put in index_writes(KEYS, record)])
         self.store = Growing(self.cluster)
@@ -137,7 +141,13 @@ FILTERED = {
     "text=basic+edition&limit=0": ([], COUNT),
     "text=zo%C3%AB&managementType=built-in": ([], 0),
     "text=&limit=1": ([0], COUNT),
-    "text=Installed": ([], 0),
+    "text=Installed&limit=1": ([0], COUNT - 1),
+    "text=disturbed": ([7], 1),
+    "text=key-17": ([17, *range(171, 180)], 10),
+    "text=node-b&limit=3": ([3, 13, 23], 25),
+    "text=pRAG&limit=3": ([3, 13, 23], 25),
+    "text=pRAG&status=Expired": ([], 0),
+    "text=nowhere": ([], 0),
     "status=Expired&count": ([], 13),
     "status=Expired&start=13": ([], 13),
 }
@@ -189,7 +199,7 @@ async def test_a_record_is_told_in_full(archive: Archive) -> None:
         {"hosts": 10},
         "Expired",
         "admin",
-        "a",
+        A,
     )
     assert record["uploadDate"] == record["issuedDate"] == "2026-01-01T00:00:00Z"
     assert {"expiredDate", "keyId", "licenceId", "replaced", "action", "hash", "previousHash"} <= record.keys()

@@ -20,7 +20,16 @@ from coordinator.board import Answer
 from coordinator.facts import Facts, Sighting
 from coordinator.orders import Install
 from coordinator.published import Snapshot
-from coordinator.restored_store import TOLD_FOR, Refuse, StandAside, WriteBack, judge, notices_of, write_back
+from coordinator.restored_store import (
+    TOLD_FOR,
+    Refuse,
+    StandAside,
+    WriteBack,
+    all_heard,
+    judge,
+    notices_of,
+    write_back,
+)
 from coordinator.snapshot import FILE, from_bytes, to_bytes
 from licensing.ledger import KeyState, Ledger, Restored, Usage
 from licensing.ledger import Site as SiteIdentity
@@ -161,9 +170,9 @@ class Copied:
         self.copy: dict[str, Entry] = {}
         self.revision = 0
 
-    def node(self, uuid: str) -> Coordinator:
+    def node(self, uuid: str, hear_within: float = 0.1) -> Coordinator:
         """Return a coordinator, as after a start."""
-        return Coordinator(self.site.client(), self.folder, uuid)
+        return Coordinator(self.site.client(), self.folder, uuid, hear_within=hear_within)
 
     @asynccontextmanager
     async def both(self) -> AsyncIterator[tuple[Coordinator, Coordinator]]:
@@ -176,6 +185,12 @@ class Copied:
         """Let both agents report that no key is there."""
         for node in A, B:
             await self.site.report(node, fingerprint=Fingerprint(node, ("x",)), **changes)
+
+    async def rename(self, name: str) -> None:
+        """Let node b report another name, which changes the answer and not the ledger."""
+        index = self.site.published.index
+        await self.site.report(B, fingerprint=Fingerprint(B, ("x",)), name=name)
+        await eventually(lambda: self.site.published.index > index)
 
     def take_copy(self) -> None:
         """Copy the store as it is now."""
@@ -325,6 +340,69 @@ async def test_where_nobody_has_the_newest_ledger_nothing_is_decided(copied: Cop
         await copied.report()
         await eventually(lambda: told(one, two) == [(False, False)] * 2)
         assert copied.site.published.index > index
+
+
+async def test_a_node_hears_what_others_have_seen_before_it_writes_back(copied: Copied) -> None:
+    """Its disk is one change behind, etcd is lost, and the other node's agent starts later: the licence is kept."""
+    before, index = copied.ledger, copied.disk(A).published.index
+    old = replace(decode_value("", copied.copy[KEYS.ledger].value, Ledger), sequence=before.sequence - 1)
+    (copied.folder / B / FILE).write_bytes(to_bytes(replace(copied.disk(B), ledger=old)))
+    copied.copy = {}
+    copied.restore()
+    await copied.site.silence(A)
+    await copied.site.report(B, fingerprint=Fingerprint(B, ("x",)), ledger=version_of(old))
+    async with copied.node(B, hear_within=60).at_work() as two:
+        await eventually(lambda: two.leads and Alert.STORE_RESTORED in two.status.alerts)
+        await copied.site.report(A, fingerprint=Fingerprint(A, ("x",)), ledger=version_of(before))
+        await eventually(lambda: not two.leads)
+        assert KEYS.ledger not in copied.site.cluster.entries
+        async with copied.node(A, hear_within=60).at_work() as one:
+            await all_well(one, two, above=index)
+    assert copied.ledger.installed == before.installed
+
+
+@pytest.mark.parametrize(
+    ("seen", "heard"),
+    [((), False), (((B, 5),), False), (((A, 6),), False), (((B, 6),), True), (((A, 5), (B, 9)), True)],
+    ids=range(5),
+)
+def test_who_has_seen_no_more_than_is_stored_may_not_have_spoken(
+    seen: tuple[tuple[str, int], ...], heard: object
+) -> None:
+    """An old copy of the store has old reports; a node does not wait for itself, and a site of one waits for nobody."""
+    newest = own(6)
+    assert newest is not None
+    assert all_heard(stored(5, *seen), newest, A) is heard
+    assert all_heard(stored(5, *seen), replace(newest, site=replace(IDENTITY, members=(A,))), A)
+
+
+async def test_an_old_copy_with_the_same_ledger_takes_no_index_back(copied: Copied) -> None:
+    """Both nodes go on showing what they showed, and then a higher index; their disks remember no older answer."""
+    shown = list[int]()
+    async with copied.both() as (one, two):
+        await ready(one, KeyState.NONE)
+        await ready(two, KeyState.NONE)
+        copied.take_copy()
+        for name in "first", "second", "third":
+            await copied.rename(name)
+        index = copied.site.published.index
+        await eventually(lambda: (one.status.index, two.status.index) == (index, index))
+        for node in one, two:
+            node.board.show = _noting_index(node.board.show, shown)  # type: ignore[method-assign]
+        before = copied.ledger
+        copied.restore()
+        await eventually(lambda: min(one.status.index, two.status.index) > index)
+        assert copied.ledger == before
+        assert min(shown) >= index
+        await eventually(lambda: [copied.disk(node).published for node in (A, B)] == [copied.site.published] * 2)
+
+
+def _noting_index(show: Callable[..., None], shown: list[int]) -> Callable[..., None]:
+    def noted(answer: Answer, age: float = 0.0) -> None:
+        shown.append(answer.status.index)
+        show(answer, age)
+
+    return noted
 
 
 @pytest.mark.parametrize("first", [A, B])

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from msgspec.structs import replace
 
 from cluster.record_batches import read_records
 from cluster.records import RecordPages, index_writes, verify_stored
 from cluster.report import Fingerprint
-from cluster.store import Condition, Unavailable, Write
+from cluster.store import Condition, Unavailable, View, Write
 from cluster.values import decode_value, encode_value
 from coordinator.backup import Backup, seal
+from coordinator.facts import FactReader, Facts, Sighting
 from coordinator.published import Snapshot
-from coordinator.restoring import on_its_way
+from coordinator.restoring import on_its_way, refusal_of
 from licensing import canonical
-from licensing.ledger import KeyState, Ledger
+from licensing.ledger import KeyState, Ledger, Restored, Staged
 from licensing.ledger import Site as SiteIdentity
+from licensing.ledger_version import LedgerVersion, version_of
 from licensing.records import Altered, ChainHead, Record, append
 from tests.history import BEGINNING, content
 from tests.unit.coordinator.running import Coordinator, Counting, Site, ready
 from tests.unit.coordinator.serving import AS_ADMIN, refusal, serving
 from tests.unit.coordinator.stored import DAY, KEYS, NOW, SECOND, SITE, TRIAL_START, A, B
+from tests.unit.licensing.signing import KEYRING
 from tests.waiting import eventually
 
 IDENTITY = SiteIdentity(SITE, (A, B), TRIAL_START)
@@ -100,6 +107,48 @@ async def check_restored(site: Site, records: Sequence[Record], others: Sequence
         assert (await pages.page(0, 1, order))[1] == len(stored)
 
 
+def seen(*, sequence: int, node: str = B) -> Facts:
+    """Return facts of a site whose ledger has sequence 5, while a node's agent has seen another one."""
+    empty = FactReader(KEYS, KEYRING).read(View())
+    sightings = (Sighting(A, "Node A", LedgerVersion(5)), Sighting(node, "Node B", LedgerVersion(sequence)))
+    return replace(empty, site=IDENTITY, ledger=Ledger(5), sightings=sightings)
+
+
+@pytest.mark.parametrize(("sequence", "refused"), [(10, False), (11, True), (20, True)], ids=str)
+def test_a_backup_older_than_what_agents_have_seen_is_refused(sequence: int, refused: object) -> None:
+    """The site would not decide on it, or would take a licence back unnoticed where it is only one change older."""
+    found = refusal_of(Snapshot(IDENTITY, Ledger(10)), seen(sequence=sequence), None)
+    assert (found is not None) is refused
+    if found is not None:
+        assert (found.http, found.code) == (409, "backup-too-old")
+        assert found.text == f"The agent of node Node B has seen ledger {sequence}, this backup ends at 10."
+        assert "docs/recovery.md" in found.hint
+
+
+def test_a_backup_of_what_agents_have_seen_is_restored() -> None:
+    """It is the very ledger; another one of the same sequence counts only if it is the later in the order of all."""
+    backup, other = sorted((Ledger(10, in_use="K1"), Ledger(10, in_use="K2")), key=version_of)
+    facts = seen(sequence=10)
+    for known, refused in (backup, False), (other, True):
+        sightings = (Sighting(B, "Node B", version_of(known)),)
+        found = refusal_of(Snapshot(IDENTITY, backup), replace(facts, sightings=sightings), None)
+        assert (found is not None) is refused
+    assert found is not None
+    assert found.text.endswith("this backup ends at another one of that sequence.")
+
+
+async def test_the_call_says_that_agents_have_seen_more(tmp_path: Path) -> None:
+    """Nothing is changed, and nothing is left staged."""
+    site = await site_with(SHARED)
+    for node in A, B:
+        await site.report(node, fingerprint=Fingerprint(node, ("x",)), ledger=LedgerVersion(5001))
+    async with Coordinator(site.client(), tmp_path).at_work() as one, serving(one) as client:
+        await eventually(lambda: one.mirror.connected)
+        response = await client.put("/v1/site/actions", data=backup_of(SHARED), headers=AS_ADMIN)
+        assert (await refusal(response))[:2] == (409, "backup-too-old")
+    assert (ledger(site).sequence, waiting(site)) == (50, [])
+
+
 SHARED = history("admin", 3)
 CASES = {
     "nothing shared": (history("backup", LONG), history("present", LONG)),
@@ -121,6 +170,65 @@ async def test_a_history_of_any_length_is_put_in_place(tmp_path: Path, case: str
         assert response.status == 200, await response.text()
         await eventually(lambda: is_restored(site))
     await check_restored(site, records, others)
+
+
+PRESENT = history("present", 20)
+
+
+async def with_more_behind() -> Site:
+    """Return a site with records behind the end of its history, but for the first place there."""
+    site = await site_with(PRESENT)
+    for record in history("left", 60)[21:]:
+        site.cluster.apply(index_writes(KEYS, record))
+    return site
+
+
+@asynccontextmanager
+async def reading(site: Site, folder: Path) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    """Give a client of a coordinator that only follows the store."""
+    one = Coordinator(site.client(), folder)
+    following = asyncio.create_task(one.mirror.run())
+    try:
+        async with serving(one) as client:
+            await eventually(lambda: one.mirror.connected)
+            yield client
+    finally:
+        following.cancel()
+
+
+async def test_nobody_reads_what_is_behind_the_end_of_the_history(tmp_path: Path) -> None:
+    """Records that somebody left there never were."""
+    site = await with_more_behind()
+    async with reading(site, tmp_path) as client:
+        response = await client.get("/v1/licenses/records", params={"sortBy": "issuedDate"}, headers=AS_ADMIN)
+        assert (await response.json())["total"] == len(PRESENT)
+
+
+async def test_a_leader_deletes_what_is_behind_the_end_of_the_history(tmp_path: Path) -> None:
+    """Before it writes any record, so that new ones take their places in all orders."""
+    site = await with_more_behind()
+    async with Coordinator(site.client(), tmp_path).at_work() as one:
+        await ready(one, KeyState.NONE)
+        assert KEYS.record(59) not in site.cluster.entries
+    stored = await read_records(site.client(), KEYS, 100)
+    assert len(stored) == ledger(site).record_count
+    assert stored[:20] == tuple(PRESENT)
+    pages = RecordPages(site.client(), KEYS)
+    for order in "uploadDate", "issuedDate", "expiredDate":
+        assert (await pages.page(0, 1, order))[1] == len(stored)
+    assert await altered(site) is None
+
+
+@pytest.mark.parametrize("path", ["records", "records.csv"])
+async def test_nobody_reads_two_histories_mixed(tmp_path: Path, path: str) -> None:
+    """As long as not all of a restored history is in its place, a call for it is told to come again."""
+    site = await site_with(PRESENT)
+    on_the_way = Restored(NOW, 5, 20, "", PRESENT[-1].hash, Staged("area", 5))
+    site.put(KEYS.ledger, encode_value(replace(ledger(site), restored=(on_the_way,))))
+    async with reading(site, tmp_path) as client:
+        response = await client.get(f"/v1/licenses/{path}", headers=AS_ADMIN)
+        assert (await refusal(response))[:2] == (503, "restore-not-finished")
+        assert response.headers["Retry-After"]
 
 
 class Dying(Counting):

@@ -9,11 +9,12 @@ import pytest
 from aiohttp import ClientResponse, DummyCookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
-from coordinator.guarding import WRONG_TOKENS_PER_MINUTE
+from coordinator.guarding import Rules
 from tests.unit.coordinator.serving import ADMIN, AUTH, PLATFORM, READER, Node, answer, body_of, refusal
 from tests.unit.coordinator.stored import SECOND, at_rest, publish
 
 FIRST = answer(publish(at_rest()))
+FEW = Rules().wrong_tokens_per_minute
 LIFETIME = 8 * 3600 * SECOND
 ENDS = "2026-03-01T08:00:00Z"
 
@@ -95,25 +96,37 @@ async def test_without_either_there_is_no_session(browser: Browser) -> None:
 )
 async def test_what_is_no_token_is_refused(browser: Browser, body: bytes) -> None:
     """400 for another form, and it does not count as a wrong token."""
-    for _ in range(WRONG_TOKENS_PER_MINUTE + 1):
+    for _ in range(FEW + 1):
         response = await browser.call("POST", "/v1/session", data=body)
         assert (await refusal(response))[:2] == (400, "bad-body")
 
 
-async def test_too_many_wrong_tokens_make_everybody_there_wait(browser: Browser) -> None:
-    """401 for each of a few, then 429 also for the right one, until some time has passed."""
-    for _ in range(WRONG_TOKENS_PER_MINUTE):
+async def test_too_many_wrong_tokens_have_to_wait_and_right_ones_do_not(browser: Browser) -> None:
+    """401 for each of a few, then 429 until some time has passed; nobody can keep others out by guessing."""
+    for _ in range(FEW):
         response = await browser.sign_in("a guess")
         assert (await refusal(response))[:2] == (401, "unauthorised")
         assert "Set-Cookie" not in response.headers
-    response = await browser.sign_in(ADMIN)
+    response = await browser.sign_in("one more guess")
     assert (await refusal(response))[:2] == (429, "too-many-requests")
     assert 0 < int(response.headers["Retry-After"]) <= 6
+    assert (await browser.sign_in(ADMIN)).status == 200
+
+
+async def test_wrong_tokens_count_wherever_they_are_shown(browser: Browser) -> None:
+    """What was tried in a header leaves less to try by signing in, and the other way round."""
+    for n in range(FEW):
+        response = await browser.call("GET", "/v1/status", headers={"Authorization": f"Bearer guess {n}"})
+        assert response.status == 401
+    assert (await browser.sign_in("a guess")).status == 429
+    response = await browser.call("GET", "/v1/status", headers={"Authorization": "Bearer a guess"})
+    assert (await refusal(response))[:2] == (429, "too-many-requests")
+    assert (await browser.call("GET", "/v1/status", headers=AUTH)).status == 200
 
 
 async def test_right_tokens_can_be_given_as_often_as_one_likes(browser: Browser) -> None:
     """Only wrong ones count."""
-    for _ in range(3 * WRONG_TOKENS_PER_MINUTE):
+    for _ in range(3 * FEW):
         assert (await browser.sign_in(READER)).status == 200
 
 

@@ -265,3 +265,17 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / FILE).open("wb") as file:
         file.truncate(snapshot.LARGEST * 100)
     assert memory(tmp_path).newest is None
+
+
+def test_an_older_answer_from_the_same_ledger_is_not_remembered(tmp_path: Path) -> None:
+    """A store that was put back to a copy with the same ledger has one; from a newer ledger every answer is new."""
+    found = memory(tmp_path)
+    answer = taken().published
+    assert answer is not None
+    found.take(replace(FACTS, published=replace(answer, index=9)))
+    found.take(replace(FACTS, published=replace(answer, index=8)))
+    assert found.newest is not None
+    assert found.newest.published == replace(answer, index=9)
+    later = replace(answer, index=8, ledger=replace(answer.ledger, sequence=answer.ledger.sequence + 1))
+    found.take(replace(FACTS, published=later))
+    assert found.newest.published == later

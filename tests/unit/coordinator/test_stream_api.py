@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, web
 
 from cluster.local_etcd import LOOPBACK
-from coordinator.stream_api import PULSE
+from coordinator.stream_api import HEARTBEAT, PULSE
 from tests.unit.coordinator.serving import AUTH, READER, Node, answer
 from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, at_rest, publish, stored_report
 from tests.waiting import eventually
@@ -18,6 +18,7 @@ AT_REST = publish(at_rest())
 FIRST = answer(AT_REST)
 NEXT = answer(publish(AT_REST | {KEYS.node(A): stored_report(A)}, NOW + SECOND))
 STALE = answer(AT_REST, connected=False)
+AT_FIRST = b": 2026-03-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -38,6 +39,11 @@ async def block(stream: ClientResponse) -> list[bytes]:
         return lines
 
 
+async def greeted(stream: ClientResponse) -> None:
+    """Read the comment with which every stream begins."""
+    assert await block(stream) == [AT_FIRST]
+
+
 def event(identity: bytes, body: bytes) -> list[bytes]:
     """Return the lines of an event."""
     return [b"id: " + identity, b"data: " + body]
@@ -51,6 +57,7 @@ async def test_the_answer_comes_at_once_and_then_every_change(node: Node) -> Non
             "text/event-stream",
             "no-cache",
         )
+        await greeted(stream)
         assert await block(stream) == event(b"1", FIRST.body)
         node.board.show(NEXT)
         assert await block(stream) == event(b"2", NEXT.body)
@@ -59,6 +66,7 @@ async def test_the_answer_comes_at_once_and_then_every_change(node: Node) -> Non
 async def test_who_listens_is_told_that_the_answer_is_stale_and_fresh_again(node: Node) -> None:
     """Stale answers are told too; they have no id, since the same publication has told something else before."""
     async with await node.get("/v1/status/stream") as stream:
+        await greeted(stream)
         await block(stream)
         node.board.show(STALE)
         assert await block(stream) == event(b"", STALE.body)
@@ -67,8 +75,9 @@ async def test_who_listens_is_told_that_the_answer_is_stale_and_fresh_again(node
 
 
 async def test_who_comes_back_is_told_only_what_is_new(node: Node) -> None:
-    """With the id of the newest answer nothing is told until the next one."""
+    """With the id of the newest answer nothing is told until the next one, but at once that the node is there."""
     async with await node.get("/v1/status/stream", Last_Event_ID="1") as stream:
+        await greeted(stream)
         await eventually(lambda: node.board.waiting)
         node.board.show(NEXT)
         assert await block(stream) == event(b"2", NEXT.body)
@@ -78,6 +87,7 @@ async def test_who_comes_back_is_told_only_what_is_new(node: Node) -> None:
 async def test_who_comes_back_with_another_id_is_told_at_once(node: Node, known: str) -> None:
     """Older ids, ids of a time before a restore, and nonsense are all the same: not this answer."""
     async with await node.get("/v1/status/stream", Last_Event_ID=known) as stream:
+        await greeted(stream)
         assert await block(stream) == event(b"1", FIRST.body)
 
 
@@ -86,18 +96,27 @@ async def test_a_stale_answer_is_told_to_whoever_comes(node: Node, known: str) -
     """An index does not say whether it was stale when it was told."""
     node.board.show(STALE)
     async with await node.get("/v1/status/stream", Last_Event_ID=known) as stream:
+        await greeted(stream)
         assert await block(stream) == event(b"", STALE.body)
 
 
-async def test_a_silent_stream_says_that_it_is_there() -> None:
-    """A comment, which clients ignore, keeps the connection open; the answer is not told again."""
+async def test_a_silent_stream_says_that_it_is_there_and_how_late_it_is() -> None:
+    """A comment with effective time, which clients ignore as an event; the answer is not told again."""
     node = Node()
     node.app[PULSE] = 0.05
     node.board.show(FIRST)
     async with node.client, await node.get("/v1/status/stream") as stream:
-        await block(stream)
-        for _ in range(3):
-            assert await block(stream) == [b": still here"]
+        await greeted(stream)
+        assert await block(stream) == event(b"1", FIRST.body)
+        node.hands.pass_by(90 * SECOND)
+        while (told := await block(stream)) == [AT_FIRST]:
+            pass
+        assert [told, await block(stream), await block(stream)] == [[b": 2026-03-01T00:01:30Z"]] * 3
+
+
+def test_a_node_that_fell_silent_is_noticed_within_a_quarter_of_a_minute() -> None:
+    """Two heartbeats that did not come are enough to tell, and there is time for a slow network."""
+    assert 2 * HEARTBEAT <= 12
 
 
 async def test_who_goes_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
@@ -114,6 +133,7 @@ async def test_who_goes_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
         await web.TCPSite(runner, LOOPBACK, 0).start()
         url = f"http://{LOOPBACK}:{runner.addresses[0][1]}/v1/status/stream"
         async with ClientSession() as session, session.get(url, headers=AUTH) as stream:
+            await greeted(stream)
             assert await block(stream) == event(b"1", FIRST.body)
         counted = {"method": "GET", "route": "/v1/status/stream", "status": "200"}
         await eventually(lambda: node.requests(**counted) == 1)
@@ -131,13 +151,16 @@ async def test_a_session_that_ends_ends_its_stream() -> None:
     async with node.client, await node.get("/v1/status/stream") as by_token:
         await node.client.post("/v1/session", json={"token": READER})
         async with await node.client.get("/v1/status/stream") as stream:
+            await greeted(stream)
             assert await block(stream) == event(b"1", FIRST.body)
             node.hands.pass_by(8 * 3600 * SECOND)
             async with asyncio.timeout(2):
-                assert (await stream.content.read()).replace(b": still here\n\n", b"") == b""
-        await block(by_token)
+                left = (await stream.content.read()).split(b"\n\n")
+            assert [part for part in left if part and not part.startswith(b": ")] == []
+        await greeted(by_token)
+        assert await block(by_token) == event(b"1", FIRST.body)
         node.board.show(NEXT)
-        while (told := await block(by_token)) == [b": still here"]:
+        while (told := await block(by_token))[0].startswith(b": "):
             pass
         assert told == event(b"2", NEXT.body)
 
@@ -145,6 +168,7 @@ async def test_a_session_that_ends_ends_its_stream() -> None:
 async def test_a_stop_ends_the_streams(node: Node) -> None:
     """Whoever listens sees the end and can turn to the other node; the stop does not wait."""
     async with await node.get("/v1/status/stream") as stream:
+        await greeted(stream)
         await block(stream)
         await eventually(lambda: node.board.waiting)
         async with asyncio.timeout(2):

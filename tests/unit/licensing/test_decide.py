@@ -157,3 +157,41 @@ def test_deciding_again_changes_nothing() -> None:
     first, second = site.sees(NOW, *views), site.sees(NOW, *views)
     assert (first.status, first.ledger) == (second.status, second.ledger)
     assert second.changes == ()
+
+
+# --- two keys of which none works ---------------------------------------------------------------------------------
+
+
+def test_two_keys_of_which_none_works_are_said_to_be_so_before_the_buffer_runs() -> None:
+    """Abnormal without a key that can be used leaves the licence as it is only until that has settled."""
+    site = Told()
+    site.sees(NOW, live("a", works("K1")), live("b", works("K2")))
+    seen = site.sees(HOUR, live("a", broken("K1")), live("b", broken("K2")))
+    assert (seen.status.key_state, seen.status.buffer) == (KeyState.ABNORMAL, None)
+    assert "none can be used" in seen.status.key_state_reason
+    assert "Replace or repair one" in seen.status.key_state_reason
+    assert seen.reasons[1].endswith("then the buffer runs.")
+    assert "not affected" not in " ".join(seen.reasons)
+    later = site.sees(HOUR + 60 * SECOND, live("a", broken("K1")), live("b", broken("K2")))
+    assert later.status.buffer is not None
+    assert later.reasons[1] == "A buffer licence stands in for USB key K1."
+
+
+def test_two_keys_of_which_one_works_do_not_affect_the_licence() -> None:
+    """Neither does one that is being read, which may work."""
+    site = Told()
+    site.sees(NOW, live("a", works("K1")), live("b"))
+    for other in (works("K2"), broken("K2")):
+        seen = site.sees(HOUR, live("a", works("K1")), live("b", other))
+        assert seen.status.key_state_reason == "Both nodes have a USB key. The licence is not affected; remove one key."
+        assert seen.reasons[1] == "The licence K1 is valid."
+    seen = site.sees(HOUR, live("a", reading("K1")), live("b", broken("K2")))
+    assert (seen.status.key_state, seen.reasons[1]) == (KeyState.ABNORMAL, "The licence K1 is valid.")
+
+
+def test_where_no_key_was_ever_in_use_no_buffer_is_spoken_of() -> None:
+    """Two broken keys on a site with its trial put nothing out of service."""
+    seen = Told().sees(NOW, live("a", broken("K1")), live("b", broken("K2")))
+    assert seen.status.key_state is KeyState.ABNORMAL
+    assert "none can be used" in seen.status.key_state_reason
+    assert "buffer" not in " ".join(seen.reasons)

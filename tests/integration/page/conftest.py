@@ -1,0 +1,48 @@
+"""A site for each file of tests, at rest before each test, and a browser for each worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.integration.page.browsing import chromium
+from tests.integration.page.page_site import PageSite
+from tests.integration.page.visitor import Visits
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Run a browser."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageSite]:
+    """Run a site of two nodes."""
+    site = PageSite(tmp_path_factory.mktemp("site"))
+    try:
+        site.start()
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.fixture
+def site(running: PageSite) -> PageSite:
+    """Give the site at rest: everything runs and no key is plugged in."""
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def visits(browser: Browser, site: PageSite) -> Iterator[Visits]:
+    """Let people come to the page; nothing that it must never do may have happened when they leave."""
+    come = Visits(browser, site)
+    try:
+        yield come
+    finally:
+        faults = come.end()
+    assert not faults, "\n".join(faults)

@@ -1,4 +1,4 @@
-"""A site for each file of tests, at rest before each test, and a browser for each worker."""
+"""A site and a browser for each file of tests, the site at rest before each test."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.integration.page.page_site import PageSite
 from tests.integration.page.visitor import Visits
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run a browser."""
+    """Run a browser; while it runs, this process can run no event loop of its own, and other files of tests want one."""
     with chromium() as running:
         yield running
 

@@ -14,7 +14,7 @@ from tests.integration.page.visitor import Visits
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run a browser; while it runs, this process can run no event loop of its own, and other files of tests want one."""
+    """Run a browser; while it runs, no other event loop can, and other files of tests in this process want one."""
     with chromium() as running:
         yield running
 

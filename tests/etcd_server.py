@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import socket
 import subprocess
 from contextlib import ExitStack
@@ -17,13 +18,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+FIRST_PORT, FIRST_EPHEMERAL = 10_240, 32_768
+
+
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on at the moment."""
+    """Return ports that nobody listens on at the moment, and that the kernel gives to no outgoing connection."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
+        found: list[int] = []
+        while len(found) < count:
+            port = FIRST_PORT + secrets.randbelow(FIRST_EPHEMERAL - FIRST_PORT)
+            try:
+                stack.enter_context(socket.socket()).bind((LOOPBACK, port))
+            except OSError:
+                continue
+            found.append(port)
+        return found
 
 
 class EtcdCluster:

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.integration.page.page_site import READER, PageSite
 from tests.integration.page.visitor import Visits
 from tests.site import broken, node_in
+from tests.waiting import eventually_sync
 
 
 def node(page: Page, label: str) -> Locator:
@@ -44,9 +45,13 @@ def test_the_nodes_side_by_side(visits: Visits, site: PageSite) -> None:
     finally:
         site.nodes["b"].vip.unlink()
         site.nodes["a"].vip.touch()
-    left, right = page.get_by_role("article").evaluate_all("cards => cards.map(card => card.getBoundingClientRect())")
-    assert left["top"] == right["top"]
-    assert left["right"] < right["left"]
+
+    def beside() -> bool:
+        places = "cards => cards.map(card => card.getBoundingClientRect())"
+        left, right = page.get_by_role("article").evaluate_all(places)
+        return left["top"] == right["top"] and 0 < left["right"] < right["left"]
+
+    eventually_sync(beside, what="the cards are beside each other; they may just be drawn anew")
 
 
 def test_two_keys_in_one_node_are_a_fault(visits: Visits, site: PageSite) -> None:

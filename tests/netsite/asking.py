@@ -14,6 +14,8 @@ from tests.netsite.namespaces import Host
 from tests.site import Answer
 
 ETCD_PORT = 2379
+NEWEST = 0
+"""In the place of a revision of etcd: the newest."""
 
 
 @contextmanager
@@ -87,21 +89,25 @@ class Member:
         """Store a value."""
         self.ask("kv/put", {"key": _text64(key), "value": base64.b64encode(value).decode()})
 
-    def under(self, prefix: str) -> dict[str, bytes]:
-        """Return everything that is stored under a prefix."""
-        found = self.ask("kv/range", {"key": _text64(prefix), "range_end": _text64(_after(prefix))})
+    def revision(self) -> int:
+        """Return the store's revision now; what it had then can be read later, as of one moment."""
+        return int(self.ask("kv/range", {"key": _text64("/"), "count_only": True})["header"]["revision"])
+
+    def under(self, prefix: str, revision: int = NEWEST) -> dict[str, bytes]:
+        """Return everything that is stored under a prefix, or was at a revision."""
+        which = {"key": _text64(prefix), "range_end": _text64(_after(prefix)), "revision": str(revision)}
+        found = self.ask("kv/range", which)
         return {_plain(each["key"]).decode(): _plain(each.get("value", "")) for each in found.get("kvs", [])}
 
-    def history(self, key: str) -> list[Version]:
-        """Return every value that a key has had since it was created, the oldest first."""
+    def history(self, key: str, revision: int) -> list[Version]:
+        """Return every value that a key has had since it was created and until a revision, the oldest first."""
         found: list[Version] = []
-        before: dict[str, str] = {}
-        while entries := self.ask("kv/range", {"key": _text64(key)} | before).get("kvs"):
+        while entries := self.ask("kv/range", {"key": _text64(key), "revision": str(revision)}).get("kvs"):
             revision = int(entries[0]["mod_revision"])
             found.append(Version(key, _plain(entries[0].get("value", "")), revision))
-            before = {"revision": str(revision - 1)}
             if revision == int(entries[0]["create_revision"]):
                 break
+            revision -= 1
         return found[::-1]
 
     def changes(self, prefix: str, until: int, within: float = 10.0) -> list[Change]:

@@ -176,8 +176,10 @@ def _chance(seed: str) -> Random:
 def _recorded(site: NetSite, seed: int, begin: float, deeds: Sequence[Deed], clients: Clients) -> History:
     assert site.readers
     member = site.member("a")
-    versions = [each for key in (KEYS.site, KEYS.ledger, KEYS.usage, KEYS.status) for each in member.history(key)]
-    records = member.under(KEYS.records)
+    until = member.revision()  # the site lives on: all is read as of one moment
+    kept = (KEYS.site, KEYS.ledger, KEYS.usage, KEYS.status)
+    versions = [each for key in kept for each in member.history(key, until)]
+    records = member.under(KEYS.records, until)
     told = (KEYS.site, KEYS.nodes, KEYS.lastseen)
     changes = member.changes(KEYS.prefix, max(version.revision for version in versions))
     return History(

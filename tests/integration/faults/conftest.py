@@ -9,6 +9,7 @@ import pytest
 
 from cluster.values import decode_value
 from coordinator.published import Published
+from tests.netsite.asking import NEWEST
 from tests.netsite.netsite import NetSite
 from tests.site import KEYS
 
@@ -20,7 +21,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NetSite]:
     try:
         running.start()
         yield running
-        versions = running.member("a").history(KEYS.status)
+        versions = running.member("a").history(KEYS.status, NEWEST)
         told = [decode_value(each.key, each.value, Published) for each in versions]
         for before, after in pairwise(told):
             assert after.index > before.index, "an index was given twice, or went back"

@@ -176,6 +176,7 @@ def _chance(seed: str) -> Random:
 def _recorded(site: NetSite, seed: int, begin: float, deeds: Sequence[Deed], clients: Clients) -> History:
     assert site.readers
     member = site.member("a")
+    heard = now()
     until = member.revision()  # the site lives on: all is read as of one moment
     kept = (KEYS.site, KEYS.ledger, KEYS.usage, KEYS.status)
     versions = [each for key in kept for each in member.history(key, until)]
@@ -187,7 +188,10 @@ def _recorded(site: NetSite, seed: int, begin: float, deeds: Sequence[Deed], cli
         deeds=deeds,
         uploads=clients.uploads,
         usage=clients.usage,
-        readings={target: site.readers.since(begin, target) for target in (*site.labels, VIP)},
+        readings={
+            target: [each for each in site.readers.since(begin, target) if each.told <= heard]
+            for target in (*site.labels, VIP)
+        },
         versions=sorted(versions, key=lambda version: version.revision),
         changes=[change for change in changes if change.key.startswith(told)],
         records=[value for key, value in sorted(records.items()) if "~" not in key],

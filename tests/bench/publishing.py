@@ -1,0 +1,89 @@
+"""How soon a plugged key is published on both nodes, beside the least that etcd takes for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+
+from tests.bench.bare import Bare, Watch, connected
+from tests.bench.figures import Figure, at_most, compared
+from tests.bench.row import Effort, Row
+from tests.bench.sites import PATIENCE, listeners, running_site
+from tests.measure.listening import Listener, Status
+from tests.site import KEYS, LiveSite, let_pass
+from usbwatch.simulated import SimulatedKey
+
+REST = 0.3
+"""Seconds between two plugs: what the last one set off has ended."""
+
+
+def plug_to_published(effort: Effort) -> Iterator[Figure]:
+    """A key is plugged in, and pulled out again, as often as there are samples."""
+    with running_site() as site:
+        seconds = asyncio.run(_in_turn(site, effort.samples))
+    yield from compared("plug_to_published", *seconds, {50: at_most(3), 99: at_most(5)})
+
+
+async def _in_turn(site: LiveSite, times: int) -> tuple[list[float], list[float]]:
+    hears, key = listeners(site), site.new_key("K1")
+    plugged, written = list[float](), list[float]()
+    async with connected(site.etcd.endpoints[0]) as client:
+        await asyncio.to_thread(plug, site, hears, key)  # the first one ends the trial, too
+        report, status = await client.read(site.report_key("a")), await client.read(KEYS.status)
+        await asyncio.to_thread(pull, site, hears, key)
+        async with client.watching("/floor/report") as reports, client.watching("/floor/status") as statuses:
+            for _ in range(times):
+                plugged.append(await asyncio.to_thread(plug_and_pull, site, hears, key))
+                written.append(await write_twice(client, reports, statuses, report, status))
+    return plugged, written
+
+
+def plug_and_pull(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedKey) -> float:
+    """Plug a key in and pull it out again; return the seconds until all nodes showed its licence."""
+    seconds = plug(site, hears, key)
+    pull(site, hears, key)
+    return seconds
+
+
+def plug(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedKey) -> float:
+    """Plug a key in; return the seconds until all nodes show its licence."""
+    let_pass(REST)
+    began = time.monotonic()
+    site.plug("a", key)
+    return max(listener.first(_ready, began, PATIENCE) for listener in hears.values()) - began
+
+
+def pull(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedKey) -> None:
+    """Pull the key out, and wait until all nodes show it."""
+    let_pass(REST)
+    began = time.monotonic()
+    site.unplug("a", key.key_id)
+    for listener in hears.values():
+        listener.first(lambda status: status["keyState"] == "Missing", began, PATIENCE)
+
+
+def _ready(status: Status) -> bool:
+    return status["keyState"] == "Ready" and status["license"]["status"] == "Valid"
+
+
+async def write_twice(client: Bare, reports: Watch, statuses: Watch, report: bytes, status: bytes) -> float:
+    """Write a report, be told of it, write a status, be told of that; return the seconds."""
+    began = time.monotonic()
+    first = asyncio.ensure_future(client.put("/floor/report", report))
+    await reports.delivery()
+    second = asyncio.ensure_future(client.put("/floor/status", status))
+    await statuses.delivery()
+    seconds = time.monotonic() - began
+    await first
+    await second
+    return seconds
+
+
+ROW = Row(
+    "plug_to_published",
+    "a key is plugged into the simulated bus → the new status is heard from both nodes",
+    "two writes of the same size and two deliveries of watches by a bare client of the same etcd",
+    "p50 ≤ 3 ×, p99 ≤ 5 ×",
+    plug_to_published,
+)

@@ -1,0 +1,80 @@
+"""Whether a site is as fast on an etcd that serves many others: those of `tests.bench.other_sites`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from cluster.local_etcd import die_with_parent
+from tests.bench.figures import Figure, at_most, compared, percentile
+from tests.bench.publishing import plug_and_pull
+from tests.bench.row import Effort, Row, in_turn
+from tests.bench.sites import DEFAULTS, listeners, running_site
+from tests.site import LiveSite, let_pass
+
+JUDGED, BEYOND = (20, 100), (200, 400)
+"""Sites in all; of those beyond so many are tried as it takes until there are too many."""
+HOLDS = at_most(2)
+LEASES_OVER = DEFAULTS.agent_lease_ttl + 1.0
+"""Seconds after which nothing of other sites that were ended is going on in etcd."""
+
+
+def shared_etcd(effort: Effort) -> Iterator[Figure]:
+    """The same key is plugged in among more and more other sites, in turn with the site alone."""
+    with running_site() as site:
+        hears, key = listeners(site), site.new_key("K1")
+        plug_and_pull(site, hears, key)
+
+        def among(number: int) -> list[float]:
+            with others(site, number - 1):
+                return [plug_and_pull(site, hears, key) for _ in range(max(effort.samples // effort.rounds, 5))]
+
+        for number in (*JUDGED, *BEYOND):
+            found = in_turn(effort.rounds, partial(among, number), partial(among, 1))
+            shared, alone = (list(chain(*each)) for each in found)
+            yield from compared(
+                f"shared_etcd.{number}", shared, alone, {50: None, 99: HOLDS if number in JUDGED else None}
+            )
+            if number not in JUDGED and not HOLDS.met(percentile(shared, 99), percentile(alone, 99)):
+                break
+
+
+@contextmanager
+def others(site: LiveSite, number: int) -> Iterator[None]:
+    """Let so many other sites share the site's etcd meanwhile."""
+    if not number:
+        yield
+        return
+    command = [sys.executable, "-m", "tests.bench.other_sites", site.etcd.endpoints[0], str(number)]
+    process = subprocess.Popen(
+        command,
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call
+    )
+    try:
+        assert process.stdout
+        if not process.stdout.readline():
+            raise RuntimeError("the other sites did not begin")
+        yield
+        if process.poll() is not None:
+            raise RuntimeError("the other sites ended")
+    finally:
+        process.terminate()
+        process.wait()
+        let_pass(LEASES_OVER)
+
+
+ROW = Row(
+    "shared_etcd",
+    "the same as `plug_to_published` while the etcd serves 20, 100 and, as far as it goes, 200 and 400 sites",
+    "the same with 1 site; the others renew, probe, watch and write as often as real ones, from one more process",
+    "p99 ≤ 2 ×",
+    shared_etcd,
+)

@@ -1,11 +1,14 @@
-"""Metrics: what Prometheus reads for a known answer."""
+"""Metrics: what Prometheus reads for a known answer, and that the documentation tells of every one."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
+from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.report import ReportedKey
@@ -43,11 +46,22 @@ from tests.unit.licensing.signing import day
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 FRESH = Sight(connected=True, leader=ME)
 AT_REST = publish(at_rest())
 EXPIRES = day("2027-01-01").timestamp()
 
 PROMISED = {
+    "twinkey_build_info": {"version"},
+    "twinkey_site_info": {"site_id"},
+    "twinkey_status_index": set(),
+    "twinkey_restricted": set(),
+    "twinkey_start_allowed": set(),
+    "twinkey_usage_timestamp_seconds": set(),
+    "twinkey_certificate_expiration_timestamp_seconds": {"certificate"},
+    "twinkey_node_info": {"node", "name", "version"},
+    "twinkey_node_reachable": {"node"},
+    "twinkey_vip_state": {"state"},
     "twinkey_license_info": {"edition", "source", "quota_type"},
     "twinkey_license_valid": set(),
     "twinkey_license_expiration_timestamp_seconds": set(),
@@ -92,12 +106,13 @@ async def scrape(
     hands = Hands()
     board = Board(hands.boot)
     if values is not None:
-        board.show(answer_from(facts_of(view_of(values)), published_in(values), sight, now, POLICY))
+        facts = facts_of(view_of(values))
+        board.show(answer_from(facts, published_in(values), replace(sight, roles=facts.roles), now, POLICY))
     hands.pass_by(7 * SECOND)
     clock = hands.clock()
     clock.saw(NOW)
     hands.at += leap
-    metrics = Metrics(board, lambda: up, clock)
+    metrics = Metrics(board, lambda: up, clock, lambda: {"http": day("2026-06-01")})
     app = build_app(services(board, clock), TokenFile(()), lambda: True, metrics)
     async with TestClient(TestServer(app)) as client:
         await client.get("/livez")
@@ -131,11 +146,12 @@ RICH = publish(
                 licence_file=sealed(quota=Quota(hosts=10, cpu_cores=64), service_expires=day("2026-03-10")),
             ),
             vip=True,
+            watches_vip=True,
         ),
-        KEYS.node(B): stored_report(B, abandoned_readers=3),
+        KEYS.node(B): stored_report(B, abandoned_readers=3, watches_vip=True),
     }
 )
-PULLED = publish(RICH | {KEYS.node(A): stored_report(A)}, NOW + SECOND)
+PULLED = publish(RICH | {KEYS.node(A): stored_report(A, vip=True, watches_vip=True)}, NOW + SECOND)
 BUFFERED = publish(PULLED, NOW + DAY)
 
 
@@ -157,17 +173,44 @@ async def test_a_known_answer_gives_known_figures() -> None:
     assert of(samples, "buffer_expiration_timestamp_seconds") == {}
     assert of(samples, "quota") == {"hosts": 10, "cpuCores": 64}
     assert of(samples, "usage") == {"hosts": 12, "cpuCores": 64}
+    assert of(samples, "usage_timestamp_seconds") == {"": NOW.timestamp()}
+    assert (of(samples, "restricted"), of(samples, "start_allowed")) == ({"": 1}, {"": 0})
+    assert of(samples, "certificate_expiration_timestamp_seconds") == {"http": day("2026-06-01").timestamp()}
+    assert of(samples, "status_index") == {"": published_in(RICH).index}
     assert of(samples, "node_ukeys") == of(samples, "node_copyable_ukeys") == {A: 1, B: 0}
     assert of(samples, "node_abandoned_readers") == {A: 0, B: 3}
     assert of(samples, "node_report_timestamp_seconds") == {A: NOW.timestamp(), B: NOW.timestamp()}
     assert of(samples, "vip_holder") == {A: 1, B: 0}
+    assert of(samples, "vip_state") == {"held": 1, "nobody": 0, "conflict": 0}
     assert of(samples, "node_drained") == {A: 0, B: 0}
+    assert of(samples, "node_reachable") == {A: 1, B: 1}
     assert of(samples, "leader") == {A: 1, B: 0}
     assert of(samples, "ukey_state") == {state.value: float(state is KeyState.READY) for state in KeyState}
     holding = {Alert.SERVICE_EXPIRING, Alert.QUOTA_EXCEEDED}
     assert of(samples, "alert") == {alert.value: float(alert in holding) for alert in Alert}
     assert of(samples, "status_age_seconds") == of(samples, "clock_rollback") == {"": 0}
     assert of(samples, "store_up") == {"": 1}
+
+
+async def test_nodes_have_names_and_versions() -> None:
+    """Whoever looks at figures of nodes can tell which is which."""
+    samples = await scrape(publish(at_rest() | {KEYS.node(B): stored_report(B, name="second", version="9.1")}))
+    nodes = {dict(labels)["node"]: dict(labels) for name, labels in samples if name == "twinkey_node_info"}
+    assert (nodes[B]["name"], nodes[B]["version"]) == ("second", "9.1")
+    assert set(nodes) == {A, B}
+
+
+async def test_a_node_that_does_not_report_is_told_apart() -> None:
+    """Its keys are shown as they were, and that nobody can look at them."""
+    values = publish(at_rest())
+    del values[KEYS.node(B)]
+    samples = await scrape(publish(values, NOW + SECOND))
+    assert of(samples, "node_reachable") == {A: 1, B: 0}
+
+
+async def test_a_site_without_a_virtual_ip_has_no_state_of_it() -> None:
+    """Nobody is told that no node holds an address that does not exist."""
+    assert of(await scrape(AT_REST), "vip_state") == {}
 
 
 async def test_a_buffer_has_its_end() -> None:
@@ -212,6 +255,21 @@ async def test_the_quota_type_names_the_units(quota: Quota, quota_type: str) -> 
     samples = await scrape(values)
     (labels,) = (dict(labels) for name, labels in samples if name == "twinkey_license_info")
     assert labels == {"edition": "basic-trial", "source": "usb-key", "quota_type": quota_type}
+
+
+def documented() -> dict[str, set[str]]:
+    """Return the labels of each metric as the tables of the page tell them."""
+    rows = re.findall(r"^\| `(twinkey_\w+)` \|([^|]*)\| \S", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+
+
+async def test_every_metric_is_documented_and_nothing_else() -> None:
+    """The page has a row for each metric with its labels, and none for one that does not exist."""
+    told: dict[str, set[str]] = {}
+    for name, labels in await scrape(BUFFERED):
+        if name.startswith("twinkey_") and not name.endswith(("_bucket", "_sum")):
+            told[name.removesuffix("_count")] = {label for label, _ in labels}
+    assert documented() == told
 
 
 async def test_a_strange_report_does_not_break_the_scrape() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from cluster.kept_file import KeptFile
 from cluster.mirror import Mirror
 from cluster.term import read_ledger_version, read_term
-from cluster.values import BadValue, decode_value, encode_value
+from cluster.values import BadValue, encode_value, read_message
 from cluster.waking import first_of
 from licensing.ledger_version import NO_LEDGER, LedgerVersion
 from licensing.value import Name, Value
@@ -80,7 +80,7 @@ class LedgerSeen:
     def _load(self) -> LedgerVersion:
         """Return what the disk remembers of this site; a file that cannot be used is told and counts for nothing."""
         try:
-            seen = decode_value(str(self._file.path), self._file.read(), Seen)
+            seen = read_message(str(self._file.path), self._file.read(), Seen)
         except FileNotFoundError:
             return NO_LEDGER
         except (OSError, BadValue) as error:

@@ -17,6 +17,7 @@ from agent.fingerprint import read_fingerprint
 from agent.ledger_seen import LedgerSeen
 from agent.reporter import Author, Reporter
 from agent.rereading import Rereading
+from agent.service_status import tell_manager
 from agent.settings import SIMULATED, AgentSettings
 from agent.sight import Sight
 from agent.track_file import TrackFile
@@ -31,6 +32,7 @@ from cluster.lease import boottime
 from cluster.lifetime import CannotStart, on_hangup, run_until_told, within
 from cluster.mirror import Mirror
 from cluster.pinned import load_keyring
+from cluster.service_manager import ServiceManager
 from cluster.store import PermissionRefused, Store
 from cluster.timings import Timings, agent_timings
 from licensing.genuine import judge_key
@@ -51,7 +53,7 @@ def main(config: Path | None) -> int:
     return run_daemon(config, AgentSettings, run, TO_PUT_RIGHT)
 
 
-async def run(settings: AgentSettings) -> None:
+async def run(settings: AgentSettings, manager: ServiceManager) -> None:
     """Watch this node and report it until SIGTERM or SIGINT; SIGHUP reads all keys again.
 
     Raises:
@@ -76,7 +78,8 @@ async def run(settings: AgentSettings) -> None:
             reporter.run(),
             follow_keys(challenges, sight, bus),
             sight.follow_vip(lambda: watch_vip(settings)),
-            on_hangup(bus.reread),
+            on_hangup(bus.reread, manager),
+            tell_manager(manager, sight),
             published.run(),
             ledger.run(),
             follow_clock(sight.report_again, utc_now, boottime),
@@ -84,6 +87,7 @@ async def run(settings: AgentSettings) -> None:
             requests.run(),
             do_vip_duty(settings, store, keys, author.node, sight, timings),
             Rereading(requests, keys.reread(author.node), bus, sight).run(),
+            manager=manager,
         )
     log.info("agent stopped")
 
@@ -131,8 +135,13 @@ async def do_vip_duty(
         await VipDuty(store, keys, node, sight, timings).run()
         return
     from agent.own_coordinator import OwnCoordinator  # noqa: PLC0415 - a client of HTTP, of no use without the file
+    from cluster.https import BadAuthority  # noqa: PLC0415 - idem
 
-    file, coordinator = TrackFile(settings.track_file), OwnCoordinator(settings.coordinator)
+    try:
+        coordinator = OwnCoordinator(settings.coordinator, ca=settings.coordinator_ca)
+    except BadAuthority as error:
+        raise CannotStart(f"coordinator_ca: {error}") from error
+    file = TrackFile(settings.track_file)
     await VipDuty(store, keys, node, sight, timings, track_file=file, coordinator=coordinator).run()
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+from pathlib import Path
 
 import aiohttp
 
+from cluster.https import BadAuthority, tls_problem, trusting
 from cluster.pulse import Pulse
 
 log = logging.getLogger(__name__)
@@ -21,14 +24,25 @@ MISSES = 3
 """Questions in a row that were not answered, after which it counts as not answering."""
 
 
-class OwnCoordinator:
-    """Asks `/livez` under `url` while `run` runs; until something else is known, it `answers`."""
+REMEDY = "set coordinator_ca to the certificate of the site's authority"
 
-    def __init__(self, url: str, every: float = EVERY) -> None:
+
+class OwnCoordinator:
+    """Asks `/livez` under `url` while `run` runs; until something else is known, it `answers`.
+
+    `ca` is the authority of its HTTPS; it is read again where an answer fails to come, because it may have changed.
+
+    Raises:
+        BadAuthority: the file of the authority cannot be used.
+    """
+
+    def __init__(self, url: str, every: float = EVERY, ca: Path | None = None) -> None:
         self.changed = Pulse()
         self._url = url.rstrip("/") + "/livez"
         self._every = every
         self._misses = 0
+        self._ca = ca
+        self._trust = self._trusting()
 
     @property
     def answers(self) -> bool:
@@ -57,9 +71,18 @@ class OwnCoordinator:
     async def _ask(self, session: aiohttp.ClientSession) -> str:
         """Return what is wrong; empty when it answers well."""
         try:
-            async with session.get(self._url) as answer:
+            self._trust = self._trust or self._trusting()
+            async with session.get(self._url, ssl=self._trust or True) as answer:
                 return "" if answer.ok else f"{self._url} answers {answer.status}"
         except TimeoutError:
             return f"{self._url} does not answer in time"
-        except aiohttp.ClientError as error:
+        except BadAuthority as error:
             return str(error)
+        except aiohttp.ClientError as error:
+            if problem := tls_problem(error, REMEDY):
+                self._trust = None
+                return f"{self._url}: {problem}"
+            return str(error)
+
+    def _trusting(self) -> ssl.SSLContext | None:
+        return trusting(self._ca) if self._url.startswith("https:") else None

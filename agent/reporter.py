@@ -20,9 +20,10 @@ from agent.sight import Facts, Sight
 from cluster.keys import Keys
 from cluster.lease import LeaseKeeper, boottime
 from cluster.report import MOST_KEYS, Fingerprint, Report, ReportedKey
+from cluster.software import software_version
 from cluster.store import Absent, Condition, Entry, LeaseLost, ModifiedAt, Put, Refused, Store, Unavailable
 from cluster.timings import Timings
-from cluster.values import BadValue, decode_value, encode_value
+from cluster.values import BadValue, encode_value, read_message
 from licensing.ledger_version import NO_LEDGER, LedgerVersion
 from licensing.seen import Reading
 from usbwatch.bus import KeySet, Seen
@@ -39,12 +40,13 @@ class NotOurs(Exception):  # noqa: N818 - it says whose the identity is
 
 
 class Author(msgspec.Struct, frozen=True):
-    """What is the same in every report of this agent."""
+    """What is the same in every report of this agent; `version`: that of its software."""
 
     node: str
     name: str
     fingerprint: Fingerprint
     watches_vip: bool = False
+    version: str = msgspec.field(default_factory=software_version)
 
 
 class Reporter:
@@ -152,7 +154,7 @@ class Reporter:
     def _wrote(self, entry: Entry) -> bool:
         """Tell whether an earlier life of this agent wrote the entry, whose lease has not run out yet."""
         try:
-            report = decode_value(entry.key, entry.value, Report)
+            report = read_message(entry.key, entry.value, Report)
         except BadValue:
             return False
         return (report.name, report.fingerprint) == (self._author.name, self._author.fingerprint)
@@ -179,6 +181,7 @@ class Reporter:
             contested=facts.contested,
             serving=facts.serving,
             ledger=self._ledger_seen(),
+            version=self._author.version,
         )
 
     def _patiently(self, *errors: type[Exception]) -> AsyncRetrying:

@@ -11,7 +11,7 @@ import logging
 from agent.sight import Sight
 from cluster.mirror import Mirror
 from cluster.report import Reread
-from cluster.values import BadValue, decode_value
+from cluster.values import BadValue, read_message
 from usbwatch.bus import Bus
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Rereading:
     def _request(self) -> Reread | None:
         entry = self._mirror.view.entries.get(self._key)
         try:
-            return None if entry is None else decode_value(entry.key, entry.value, Reread)
+            return None if entry is None else read_message(entry.key, entry.value, Reread)
         except BadValue as bad:
             log.warning("request cannot be used", extra={"why": bad})
             return None

@@ -72,6 +72,13 @@ class AgentSettings(Settings, frozen=True):
             examples=["http://127.0.0.1:8441"],
         ),
     ] = "http://127.0.0.1:8441"
+    coordinator_ca: Annotated[
+        Path | None,
+        Meta(
+            description="Certificate authority of the coordinator's HTTPS (PEM); the system's own when not set.",
+            examples=["/etc/twinkey/ca.pem"],
+        ),
+    ] = None
     lease_ttl: Annotated[
         int, Meta(description="After how long without a sign of life this node's report is stale.", ge=3, le=60)
     ] = 5
@@ -81,7 +88,7 @@ class AgentSettings(Settings, frozen=True):
     etcd: EtcdSettings = EtcdSettings()
 
     def __post_init__(self) -> None:
-        """Refuse a site id that cannot be a path, timings that cannot work, and two answers to who has the IP."""
+        """Refuse a site id that cannot be a path, timings that cannot work, and what does not go together."""
         Keys(self.site_id)
         if self.node:
             parse_uuid(self.node, "node")
@@ -89,6 +96,8 @@ class AgentSettings(Settings, frozen=True):
         drivers_with(map(parse_ids, self.stick_ids))
         if self.track_file and not self.watches_vip:
             raise ValueError("track_file tells who may hold the virtual IP: set virtual_ip to its address")
+        if self.coordinator_ca and not self.coordinator.startswith("https:"):
+            raise ValueError(f"coordinator_ca needs HTTPS: write https:// in coordinator instead of {self.coordinator}")
         if self.virtual_ip and self.virtual_ip_file:
             raise ValueError("virtual_ip and virtual_ip_file exclude each other: set one of them")
         if self.virtual_ip:

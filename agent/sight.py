@@ -58,6 +58,11 @@ class Sight:
         return Facts(self._keys, self._vip, self._reread, self._abandoned, self._serving, self._contested, self._again)
 
     @property
+    def keys(self) -> KeySet | None:
+        """The keys that are plugged in, or None until they were looked for."""
+        return self._keys
+
+    @property
     def vip(self) -> bool:
         """Whether this node holds the virtual IP, as far as it was looked for."""
         return bool(self._vip)

@@ -21,7 +21,7 @@ from cluster.mirror import Mirror
 from cluster.report import Report
 from cluster.store import Store
 from cluster.timings import Timings
-from cluster.values import BadValue, decode_value
+from cluster.values import BadValue, read_message
 from cluster.waking import first_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class VipDuty:
             if last_part(entry.key) == self._node:
                 continue
             try:
-                report = decode_value(entry.key, entry.value, Report)
+                report = read_message(entry.key, entry.value, Report)
             except BadValue:
                 continue  # the coordinators say so
             yield Peer(report.node, report.vip, report.contested, report.serving)

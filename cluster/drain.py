@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster.keys import last_part
-from cluster.values import BadValue, decode_value
+from cluster.values import BadValue, read_message
 from licensing.value import Name, Time, Value
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def read_drain(entry: Entry) -> Drain:
     Raises:
         BadValue: it is none.
     """
-    return decode_value(entry.key, entry.value, Drain)
+    return read_message(entry.key, entry.value, Drain)
 
 
 def drained_nodes(view: View, keys: Keys) -> frozenset[str]:

@@ -17,7 +17,7 @@ from cluster.election_step import Action, Aside, Campaign, Observation, Own, Ste
 from cluster.lease import LeaseKeeper, boottime
 from cluster.pulse import Pulse
 from cluster.store import Absent, CreatedAt, Put, Refused, StoreError, Unavailable
-from cluster.values import BadValue, decode_value, encode_value
+from cluster.values import BadValue, encode_value, read_message
 from licensing.value import Name, Value
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_candidate(entry: Entry) -> Candidate:
     """
     if not entry.lease_id:
         raise BadValue(entry.key, "was written without a lease and would stay for ever: delete it")
-    return decode_value(entry.key, entry.value, Candidate)
+    return read_message(entry.key, entry.value, Candidate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

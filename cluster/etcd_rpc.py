@@ -20,9 +20,9 @@ import grpc.aio
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # its generated code is of 2020
-    from etcd3.etcdrpc import kv_pb2, rpc_pb2, rpc_pb2_grpc
+    from etcd3.etcdrpc import auth_pb2, kv_pb2, rpc_pb2, rpc_pb2_grpc
 
-__all__ = ["Member", "RpcError", "Status", "end_of_stream", "kv_pb2", "rpc_pb2", "ssl_channel_credentials"]
+__all__ = ["Member", "RpcError", "Status", "auth_pb2", "end_of_stream", "kv_pb2", "rpc_pb2", "ssl_channel_credentials"]
 
 RpcError = grpc.aio.AioRpcError
 Status = grpc.StatusCode

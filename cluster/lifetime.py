@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from cluster.service_manager import ALONE, ServiceManager
+
 
 class CannotStart(Exception):  # noqa: N818 - it says what the daemon cannot do
     """Something on this node is missing or taken; the text says what and what to do."""
@@ -17,8 +19,8 @@ class PartEnded(Exception):  # noqa: N818 - it says what happened
     """A part that should run for ever has come to an end."""
 
 
-async def run_until_told(*parts: Coroutine[Any, Any, None]) -> None:
-    """Run all parts until SIGTERM or SIGINT, then cancel them and wait for them.
+async def run_until_told(*parts: Coroutine[Any, Any, None], manager: ServiceManager = ALONE) -> None:
+    """Run all parts until SIGTERM or SIGINT, then cancel them and wait for them; the `manager` sees that we live.
 
     The first part that breaks ends the others, and what broke it is raised here.
 
@@ -26,11 +28,12 @@ async def run_until_told(*parts: Coroutine[Any, Any, None]) -> None:
         PartEnded: a part ended by itself without an error.
     """
     told = _on_signals(signal.SIGTERM, signal.SIGINT)
-    tasks = [asyncio.create_task(part) for part in parts]
+    tasks = [asyncio.create_task(part) for part in (*parts, manager.keep_alive())]
     waiting = asyncio.create_task(told.wait())
     try:
         await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
     finally:
+        manager.stopping()
         for task in (*tasks, waiting):
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -41,13 +44,14 @@ async def run_until_told(*parts: Coroutine[Any, Any, None]) -> None:
         raise PartEnded("a part of this daemon ended by itself")
 
 
-async def on_hangup(action: Callable[[], Awaitable[None]]) -> None:
-    """Do `action` after each SIGHUP, for ever."""
+async def on_hangup(action: Callable[[], Awaitable[None]], manager: ServiceManager = ALONE) -> None:
+    """Do `action` after each SIGHUP, for ever; the `manager` sees it begin and end."""
     told = _on_signals(signal.SIGHUP)
     while True:
         await told.wait()
         told.clear()
-        await action()
+        with manager.reloading():
+            await action()
 
 
 async def within(seconds: float, action: Callable[[], Awaitable[None]]) -> None:

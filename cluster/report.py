@@ -53,7 +53,7 @@ class Report(Value, frozen=True, omit_defaults=True):
     was done, so that the keys are as they were after it; empty for none. `abandoned_readers`: processes reading a USB
     key that could not be ended since the agent started. `watches_vip`: whether it looks for a virtual IP at all;
     `contested`: it holds that and has seen that another live report says so too. `serving`: whether it may hold it.
-    `ledger`: the newest ledger that was seen by its disk.
+    `ledger`: the newest ledger that was seen by its disk. `version`: that of the agent's software, empty for unknown.
     """
 
     node: Name
@@ -69,3 +69,4 @@ class Report(Value, frozen=True, omit_defaults=True):
     contested: bool = False
     serving: bool = True
     ledger: LedgerVersion = NO_LEDGER
+    version: str = ""

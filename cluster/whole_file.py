@@ -9,10 +9,11 @@ import os
 from pathlib import Path
 
 
-def write_whole(file: Path, data: bytes) -> None:
+def write_whole(file: Path, data: bytes, mode: int = 0o600, group: int | None = None) -> None:
     """Put `data` in the place of what the file held, for the daemon alone (0600); its folder is made where missing.
 
-    It is on the disk when this returns. One process may write the same file from one thread at a time only.
+    With `mode` and the number of a group others may read it too, but nobody while it is being written. It is on the
+    disk when this returns. One process may write the same file from one thread at a time only.
 
     Raises:
         OSError: the file is as it was before.
@@ -22,6 +23,9 @@ def write_whole(file: Path, data: bytes) -> None:
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as written:
             written.write(data)
+            if group is not None:
+                os.fchown(written.fileno(), -1, group)
+            os.fchmod(written.fileno(), mode)
             written.flush()
             os.fsync(written.fileno())
         draft.replace(file)

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from cluster.https import BadAuthority, tls_problem, trusting
 from licensing.value import Time, is_possible
 
 if TYPE_CHECKING:
@@ -66,12 +67,14 @@ class Request:
 class Api:
     """Where the site answers, in order of preference, and the bearer token, if any.
 
-    With a `socket`, all goes through this unix socket, whatever the host in `urls`.
+    With a `socket`, all goes through this unix socket, whatever the host in `urls`. `ca` is the file of the authority
+    that HTTPS trusts; the system's own without.
     """
 
     urls: tuple[str, ...]
     token: str | None = None
     socket: Path | None = None
+    ca: Path | None = None
 
     async def get(self, path: str, within: float = ANSWER_WITHIN, etag: str | None = None) -> Answer:
         """Return the answer to a GET.
@@ -93,14 +96,13 @@ class Api:
         """
         timeout = aiohttp.ClientTimeout(total=request.within, sock_connect=CONNECT_WITHIN)
         own = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        connector = aiohttp.UnixConnector(str(self.socket)) if self.socket else None
         failures, unavailable = list[str](), list[Answer]()
-        async with aiohttp.ClientSession(timeout=timeout, headers=own, connector=connector) as session:
+        async with aiohttp.ClientSession(timeout=timeout, headers=own, connector=self._connector()) as session:
             for url in self.urls:
                 try:
                     answer = await _ask(session, url, request)
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                    failures.append(f"{self.socket or url}: {_why(error)}")
+                    failures.append(f"{self.socket or url}: {_why(error, url)}")
                     if request.changes and not isinstance(error, _NOT_SENT):
                         raise Unreachable(f"{failures[-1]}; whether it was carried out is not known") from error
                 else:
@@ -111,8 +113,20 @@ class Api:
             return unavailable[0]
         raise Unreachable("; ".join(failures))
 
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self.socket:
+            return aiohttp.UnixConnector(str(self.socket))
+        if self.ca is None:  # the system's authorities are loaded where they are needed
+            return aiohttp.TCPConnector()
+        try:
+            return aiohttp.TCPConnector(ssl=trusting(self.ca))
+        except BadAuthority as error:
+            raise Unreachable(str(error)) from error
+
 
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, ValueError)
+_NO_HTTP = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientResponseError)
+"""How it looks where a request is not understood at all."""
 
 
 async def _ask(session: aiohttp.ClientSession, url: str, request: Request) -> Answer:
@@ -121,14 +135,19 @@ async def _ask(session: aiohttp.ClientSession, url: str, request: Request) -> An
         return Answer(answer.status, answer.headers, await answer.read())
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, url: str) -> str:
+    if problem := tls_problem(error, "give the authority of the site with --ca FILE"):
+        return problem
     if isinstance(error, aiohttp.InvalidURL):
-        return "not an address of the form http://HOST:PORT"
+        return "not an address of the form https://HOST:PORT"
     if isinstance(error, TimeoutError):
         return "does not answer in time"
     if isinstance(error, aiohttp.ClientConnectorError):
         return error.os_error.strerror or str(error.os_error)
-    return str(error) or type(error).__name__
+    why = str(error) or type(error).__name__
+    if url.startswith("http:") and isinstance(error, _NO_HTTP):
+        return f"{why}: where it speaks HTTPS, write https:// in the address"
+    return why
 
 
 # --- the shape of GET /v1/status -----------------------------------------------------------------------------------
@@ -175,7 +194,10 @@ class Key(Body, frozen=True):
 
 
 class Node(Body, frozen=True):
-    """One management node; `abandoned_readers` are processes that hang while they read a USB key."""
+    """One management node; `abandoned_readers` are processes that hang while they read a USB key.
+
+    `version` is that of its software, empty where it is not known.
+    """
 
     management_node_uuid: str
     name: str
@@ -185,6 +207,7 @@ class Node(Body, frozen=True):
     problem: str = ""
     drained: bool = False
     abandoned_readers: int = 0
+    version: str = ""
 
 
 class Leader(Body, frozen=True):

@@ -38,6 +38,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DEFAULT_URLS = tuple(url_of(port) for port in PORTS.values())
+DEFAULT_TLS_URLS = tuple(url.replace("http:", "https:") for url in DEFAULT_URLS)
 DEMO_TOKEN = FOLDER / TOKEN_FILE
 SOCKET = Path("/run/twinkey/coordinator.sock")
 SOCKET_URLS = ("http://localhost",)
@@ -47,12 +48,16 @@ UNAUTHORISED, FORBIDDEN = 401, 403
 
 @dataclass(frozen=True)
 class Connection:
-    """What the options say about where the site is, and how failures are told; `scope` is what a token must allow."""
+    """What the options say about where the site is, and how failures are told.
+
+    `ca`: the file of the authority that HTTPS trusts. `scope`: what a token must allow.
+    """
 
     url: str | None
     socket: Path | None
     token: str | None
     token_file: Path | None
+    ca: Path | None
     as_json: bool
     scope: str
 
@@ -66,10 +71,10 @@ class Connection:
         if self.socket:
             return Api(SOCKET_URLS, socket=self.socket)
         if self.url or self.token or self.token_file or DEMO_TOKEN.exists():
-            return Api((self.url,) if self.url else DEFAULT_URLS, self.token or self._read_token())
+            return Api(self._urls, self.token or self._read_token(), ca=self.ca)
         if os.access(SOCKET, os.R_OK | os.W_OK):
             return Api(SOCKET_URLS, socket=SOCKET)
-        return Api(DEFAULT_URLS)
+        return Api(self._urls, ca=self.ca)
 
     def ask(self, request: Request, doing: str = "Waiting for the site") -> Answer:
         """Return the answer, a refusal too; end the program where nobody answers."""
@@ -118,6 +123,12 @@ class Connection:
         click.echo(f"twinkey: {printable(text)}", err=True)
         sys.exit(code)
 
+    @property
+    def _urls(self) -> tuple[str, ...]:
+        if self.url:
+            return (self.url,)
+        return DEFAULT_TLS_URLS if self.ca else DEFAULT_URLS
+
     def _read_token(self) -> str | None:
         chosen = self.token_file or (DEMO_TOKEN if DEMO_TOKEN.exists() else None)
         if chosen is None:
@@ -139,13 +150,14 @@ def connects(scope: str) -> Callable[[Callable[Concatenate[Connection, P], None]
             socket: Path | None,
             token: str | None,
             token_file: Path | None,
+            ca: Path | None,
             as_json: bool,
             **others: Any,
         ) -> None:
             source = click.get_current_context().get_parameter_source("url")
             if socket and source is ParameterSource.COMMANDLINE:
                 raise click.UsageError("--url and --socket are two ways to the site: give one of them.")
-            command(Connection(url, socket, token, token_file, as_json, scope), *args, **others)
+            command(Connection(url, socket, token, token_file, ca, as_json, scope), *args, **others)
 
         for option in reversed(_options(scope)):
             option(connected)
@@ -169,6 +181,12 @@ def _options(scope: str) -> tuple[Callable[[Callable[..., None]], Callable[..., 
             envvar="TWINKEY_TOKEN_FILE",
             type=file,
             help="File that holds the token.  [default: .demo/token where it exists]",
+        ),
+        click.option(
+            "--ca",
+            envvar="TWINKEY_CA",
+            type=file,
+            help="Certificate of the authority that HTTPS trusts (PEM).  [default: the system's]",
         ),
         click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, for programs."),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cluster.keys import last_part
 from cluster.report import Report
 from cluster.store import StoreError
-from cluster.values import BadValue, decode_value
+from cluster.values import BadValue, read_message
 from licensing.seen import Reading
 
 if TYPE_CHECKING:
@@ -77,4 +77,4 @@ def _apply(entries: dict[str, Entry], key: str, entry: Entry | None) -> None:
 
 
 def _decoded(entries: Mapping[str, Entry]) -> Seen:
-    return {last_part(key): decode_value(key, entry.value, Report) for key, entry in entries.items()}
+    return {last_part(key): read_message(key, entry.value, Report) for key, entry in entries.items()}

@@ -21,7 +21,7 @@ VERBS = {
     "records": ("console.records:records", "Show the history of the licensing, and verify it."),
     "request-code": ("console.request_code:request_code", "Print the text that asks the vendor for a licence."),
     "simulate": ("console.simulate:command", "Tell a story file and print the licence state after every event."),
-    "site": ("console.site:site", "Back the site up, restore it, add its second node."),
+    "site": ("console.site:site", "Found the site, back it up, restore it, add its second node."),
     "start-check": ("console.start_check:start_check", "Say whether a management node may start now."),
     "status": ("console.status:status", "Show the site's licence status."),
     "udev-rules": ("console.udev_rules:udev_rules", "Print the udev rules that give access to USB keys."),

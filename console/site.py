@@ -1,4 +1,4 @@
-"""`twinkey site`: the site as a whole, in a backup and with its nodes."""
+"""`twinkey site`: the site as a whole: its founding, its backup, its nodes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cluster.whole_file import write_whole
 from console.api_client import Request
 from console.connecting import Connection, connects
 from console.installing import settled, show_outcome
+from console.site_setup import init, join_command, renew_command, roles
 
 BACKUP_WITHIN = 120.0
 ACTIONS = "/v1/site/actions"
@@ -20,7 +21,11 @@ AS_JSON = {"Content-Type": "application/json"}
 
 @click.group()
 def site() -> None:
-    """Back the site up, restore it, and let a second node join."""
+    """Found the site, give its machines what they need, back it up and restore it."""
+
+
+for command in (init, join_command, roles, renew_command):
+    site.add_command(command)
 
 
 @site.command()

@@ -112,8 +112,16 @@ def _node(node: Node, site: SiteStatus) -> Text:
     keys = ", ".join(map(_key, node.ukeys))
     state = ("reachable", GOOD) if node.reachable else ("not reachable", WARN)
     held = f"keys: {keys}" if keys else "no USB key"
-    text = "; ".join([*roles, held, *filter(None, [_hanging(node.abandoned_readers), node.problem])])
+    more = [_hanging(node.abandoned_readers), _version(node, site), node.problem]
+    text = "; ".join([*roles, held, *filter(None, more)])
     return Text.assemble(state, f"  {printable(text)}")
+
+
+def _version(node: Node, site: SiteStatus) -> str:
+    """Say which version a node runs, where that is not the same on all."""
+    if len({each.version for each in site.nodes}) == 1:
+        return ""
+    return f"version {node.version}" if node.version else "version not known"
 
 
 def _hanging(readers: int) -> str:

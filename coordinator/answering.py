@@ -20,6 +20,7 @@ from coordinator.outlook import Outlook
 from coordinator.published import Leader, Published, with_own_notices
 from coordinator.restored_store import judge
 from coordinator.snapshot import Memory
+from coordinator.versions import version_notices
 from licensing.ledger import Ledger, Site
 from licensing.status import Alert
 
@@ -79,13 +80,16 @@ class Answering:
         self._memory.take(facts)
         verdict = judge(facts, self._memory.newest, self._node)
         self._remember(facts, older=verdict is not None)
-        facts, published = replace(facts, site=self._site, ledger=self._ledger), self._published
+        published = self._published
         if published is None:
             return None
+        blocking = self._blocking(facts, published)
+        facts = replace(facts, site=self._site, ledger=self._ledger, blocking=blocking)
         if verdict is not None:  # nothing of an older store is shown but that it is there
             facts = replace(facts, blocking=(*facts.blocking, verdict.why))
             published = with_own_notices(published, (Notice(Alert.STORE_RESTORED, verdict.why),))
-        published = with_own_notices(published, (*self._outlook.clocks.own_notices, *self._memory.notices))
+        own = (*self._outlook.clocks.own_notices, *self._memory.notices, *version_notices(facts, self._name(published)))
+        published = with_own_notices(published, own)
         sight = Sight(self._mirror.connected, self._leader() if self._mirror.connected else None, facts.roles)
         answer = answer_from(facts, published, sight, self._clock.now(), self._outlook.policy)
         self._board.show(answer)
@@ -132,6 +136,22 @@ class Answering:
         if self._epoch not in {None, published.epoch}:
             self._metrics.leader_changes.inc()
         self._published, self._epoch = published, published.epoch
+
+    def _blocking(self, facts: Facts, published: Published) -> tuple[str, ...]:
+        """Why what is published may not be the newest answer, as far as it lies in what is stored.
+
+        What a newer version wrote and this one cannot read stops no other node: who has published in this term could.
+        """
+        if self._election.leadership is not None:
+            return facts.blocking
+        others_decide = not facts.unread and published.epoch == self._election.term
+        blocking = [problem for problem in facts.blocking if not (others_decide and problem in facts.newer)]
+        return (*blocking, *([facts.unread] if facts.unread else []))
+
+    def _name(self, published: Published) -> str:
+        """What people call this node; its uuid where nothing else is known."""
+        named = (node.name for node in published.status.nodes if node.management_node_uuid == self._node)
+        return next(named, self._node)
 
     def _leader(self) -> Leader | None:
         """Who leads; where the leader key cannot be read, the one who published under it."""

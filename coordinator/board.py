@@ -22,6 +22,8 @@ from coordinator.roles import Roles, VipState
 from licensing.canonical import encode
 from licensing.describe import describe, lapse
 from licensing.horizon import next_change_unseen
+from licensing.ledger import Ledger
+from licensing.ledger_version import NO_LEDGER, version_of
 from licensing.policy import Policy
 from licensing.status import NodeStatus, Status, Validity
 from licensing.value import Epoch, Index, Name, Time
@@ -34,9 +36,13 @@ _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC) - PATIENCE
 
 
 class StatusNode(NodeStatus, frozen=True):
-    """One node: what was published of it, and whether it is about to be serviced and has handed its roles over."""
+    """One node: what was published of it, whether it is drained, and which version of the software it runs.
+
+    A drained node is about to be serviced and has handed its roles over. `version` is empty where it is not known.
+    """
 
     drained: bool = False
+    version: str = ""
 
 
 class StatusBody(Status, frozen=True):
@@ -129,14 +135,21 @@ def answer_from(facts: Facts, published: Published, sight: Sight, now: Time, pol
 
 
 def _as_time_passes(facts: Facts, published: Published, now: Time, policy: Policy) -> tuple[Status, Time | None]:
-    """What the last answer has become by the passing of time alone: expiries apply, nothing else does."""
-    if facts.site is None or facts.ledger is None:
+    """What the last answer has become by the passing of time alone: expiries apply, nothing else does.
+
+    Where the ledger that is known is not the one from which the answer was made, the answer says more.
+    """
+    if facts.site is None or facts.ledger is None or not _made_from(published, facts.ledger):
         status, again_at = lapse(published.status, now, policy)
     else:
         last = published.status
         status = describe(facts.site, facts.ledger, last.nodes, last.key_state_reason, now, policy)
         again_at = next_change_unseen(facts.site, facts.ledger, now)
     return with_notices(status, published.notices), again_at
+
+
+def _made_from(published: Published, ledger: Ledger) -> bool:
+    return published.ledger in {NO_LEDGER, version_of(ledger)}
 
 
 def _doubts(sight: Sight, published: Published, now: Time) -> tuple[str, ...]:
@@ -178,4 +191,5 @@ def _answer(status: Status, published: Published, sight: Sight, more: tuple[str,
 
 
 def _with_role(node: NodeStatus, roles: Roles) -> StatusNode:
-    return StatusNode(**structs.asdict(node), drained=roles.of(node.management_node_uuid).drained)
+    role = roles.of(node.management_node_uuid)
+    return StatusNode(**structs.asdict(node), drained=role.drained, version=role.version)

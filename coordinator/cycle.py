@@ -101,6 +101,14 @@ def _planned(
 
 
 NOTHING = Outcome(200, "", "", "", changed=False)
+UNREADABLE = Outcome(400, "bad-order", "The order cannot be read.", "Give the order again.", changed=False)
+OF_NEWER = Outcome(
+    409,
+    "older-leader",
+    "The order asks for what the node that leads does not know: it runs an older version.",
+    "Upgrade the node that leads, and give the order again.",
+    changed=False,
+)
 
 
 def _failed(error: Exception) -> Outcome:
@@ -111,8 +119,7 @@ def _failed(error: Exception) -> Outcome:
 def _carried_out(waiting: Waiting, scene: Scene) -> CarriedOut:
     if waiting.order is not None:
         return carry_out(waiting.order, scene)
-    outcome = Outcome(400, "bad-order", "The order cannot be read.", "Give the order again.", changed=False)
-    return CarriedOut(scene.site, scene.ledger, outcome)
+    return CarriedOut(scene.site, scene.ledger, OF_NEWER if waiting.newer else UNREADABLE)
 
 
 def answered(order: Entry, outcome: Outcome, office: Office) -> list[Write]:

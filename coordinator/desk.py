@@ -15,7 +15,7 @@ import msgspec
 from cluster.keys import Keys
 from cluster.mirror import Mirror
 from cluster.store import Absent, CreatedAt, Delete, Entry, Put, Refused, Store, StoreError, Unavailable
-from cluster.values import BadValue, decode_value, encode_value
+from cluster.values import BadValue, encode_value, read_message
 from coordinator.clock import EffectiveClock
 from coordinator.orders import Errand, Order, Origin, Outcome, Restore
 
@@ -164,6 +164,6 @@ class Desk:
 
 def _read(entry: Entry | None) -> Outcome | None:
     try:
-        return None if entry is None else decode_value(entry.key, entry.value, Outcome)
+        return None if entry is None else read_message(entry.key, entry.value, Outcome)
     except BadValue:
         return None

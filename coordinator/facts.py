@@ -1,13 +1,15 @@
 """From what is stored to what the law can work with: every value decoded, every licence verified, nothing believed.
 
 A value that cannot be used is a problem with the name of its key. A node's bad report makes that node unknown; a bad
-ledger or site stops decisions, because deciding without them would forget.
+ledger or site stops decisions, because deciding without them would forget. So does a usage or a clock with something
+that a newer version added; one that is only damaged is written again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,7 +18,7 @@ from cluster.election import read_candidate
 from cluster.keys import Keys, last_part
 from cluster.report import MOST_KEYS, Report, ReportedKey
 from cluster.store import Entry, View
-from cluster.values import BadValue, decode_value
+from cluster.values import BadValue, NewerValue, decode_value, read_message
 from coordinator.orders import Errand, Order, Restore
 from coordinator.published import Clock, Published
 from coordinator.roles import NodeRole, Roles
@@ -33,6 +35,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 LONGEST_REASON = 500
 LONGEST_NAME = 256
+LONGEST_VERSION = 64
 MOST = 2**30
 """The highest sequence of a ledger, and the most records, from which is gone on: no site comes so far, and as many
 again could be read."""
@@ -41,9 +44,10 @@ again could be read."""
 class Facts(msgspec.Struct, frozen=True):
     """What is stored at one revision, decoded. `site` and `ledger` are None where they are missing or bad.
 
-    `problems`: what cannot be used. `blocking`: those of them that stop decisions. `orders`, `restores`: the inbox, in
-    the order in which it was filled. `sightings`: which ledger the nodes have seen. `roles`: who is drained and who
-    holds the virtual IP.
+    `problems`: what cannot be used. `blocking`: those of them that stop decisions. `newer`: what of all that a newer
+    version wrote. `unread`: why the published answer cannot be used, empty where it can. `orders`, `restores`: the
+    inbox, in the order in which it was filled. `sightings`: which ledger the nodes have seen. `roles`: who is drained,
+    who holds the virtual IP and who runs which version.
     """
 
     site: Site | None
@@ -53,6 +57,8 @@ class Facts(msgspec.Struct, frozen=True):
     published: Published | None
     problems: tuple[str, ...]
     blocking: tuple[str, ...]
+    newer: tuple[str, ...] = ()
+    unread: str = ""
     orders: tuple[Waiting, ...] = ()
     restores: tuple[WaitingRestore, ...] = ()
     sightings: tuple[Sighting, ...] = ()
@@ -68,10 +74,14 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """An order in the inbox that is carried out on the site as it is; None for one that cannot be read."""
+    """An order in the inbox that is carried out on the site as it is; None for one that cannot be read.
+
+    `newer`: it cannot be, because a newer version gave it.
+    """
 
     entry: Entry
     order: Order[Errand] | None
+    newer: bool = False
 
 
 class WaitingRestore(msgspec.Struct, frozen=True):
@@ -85,6 +95,7 @@ class _Bad(NamedTuple):
     """What is remembered of a value that cannot be used: why, and no exception, which would hold on to old views."""
 
     why: str
+    newer: bool = False
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -94,6 +105,32 @@ class _Told(msgspec.Struct, frozen=True):
     ledger: LedgerVersion
     watches_vip: bool
     serving: bool
+    version: str
+
+
+Blocks = Literal["always", "if newer", "never"]
+"""When a value that cannot be used stops decisions."""
+
+
+@dataclass
+class _Trouble:
+    """What cannot be used of one view."""
+
+    problems: list[str] = field(default_factory=list)
+    blocking: list[str] = field(default_factory=list)
+    newer: list[str] = field(default_factory=list)
+
+    def note(self, bad: BadValue, blocks: Blocks) -> None:
+        """Add a value that cannot be used."""
+        newer = isinstance(bad, NewerValue)
+        blocking = blocks == "always" or (newer and blocks == "if newer")
+        (self.blocking if blocking else self.problems).append(str(bad))
+        self.note_newer(bad)
+
+    def note_newer(self, bad: BadValue) -> None:
+        """Add it to what a newer version wrote, if one did."""
+        if isinstance(bad, NewerValue) and str(bad) not in self.newer:
+            self.newer.append(str(bad))
 
 
 class FactReader:
@@ -106,15 +143,15 @@ class FactReader:
 
     def read(self, view: View) -> Facts:
         """Decode everything the law needs from one view."""
-        blocking: list[str] = []
-        problems: list[str] = []
-        site = self._value(view, self._keys.site, self._site, blocking)
-        ledger = self._value(view, self._keys.ledger, self._ledger, blocking)
-        usage = self._value(view, self._keys.usage, self._usage, problems)
-        clock = self._value(view, self._keys.clock, self._clock, problems)
-        published = self._value(view, self._keys.status, self._published, problems)
-        self._value(view, self._keys.leader, read_candidate, problems)  # the election reads it; here it is judged
-        roles = self._roles(view, site, problems)
+        trouble, unread = _Trouble(), _Trouble()
+        site = self._value(view, self._keys.site, self._site, trouble, "always")
+        ledger = self._value(view, self._keys.ledger, self._ledger, trouble, "always")
+        usage = self._value(view, self._keys.usage, self._usage, trouble, "if newer")
+        clock = self._value(view, self._keys.clock, self._clock, trouble, "if newer")
+        published = self._value(view, self._keys.status, self._published, unread)
+        self._value(view, self._keys.leader, read_candidate, trouble)  # the election reads it; here it is judged
+        roles = self._roles(view, site, trouble)
+        views = () if site is None else tuple(self._node(view, node, trouble) for node in site.members)
         if ledger is None and self._keys.ledger not in view.entries:
             ledger = Ledger()
         orders, restores = self._inbox(view)
@@ -122,11 +159,13 @@ class FactReader:
         return Facts(
             site=site,
             ledger=None if ledger is None else msgspec.structs.replace(ledger, usage=usage),
-            views=() if site is None else tuple(self._node(view, node) for node in site.members),
+            views=views,
             clock=clock,
             published=published,
-            problems=(*problems, *blocking, *self._strangers(view, site)),
-            blocking=tuple(blocking),
+            problems=(*unread.problems, *trouble.problems, *trouble.blocking, *self._strangers(view, site)),
+            blocking=tuple(trouble.blocking),
+            newer=(*unread.newer, *trouble.newer),
+            unread=" ".join(unread.problems),
             orders=orders,
             restores=restores,
             sightings=tuple(self._sightings(view, site)),
@@ -137,9 +176,10 @@ class FactReader:
         """The orders in the inbox, and apart from them those to restore a backup."""
         orders, restores = list[Waiting](), list[WaitingRestore]()
         for entry in sorted(view.under(self._keys.inboxes), key=lambda entry: entry.create_revision):
-            order = self._value(view, entry.key, self._order, [])
+            trouble = _Trouble()
+            order = self._value(view, entry.key, self._order, trouble)
             if order is None:
-                orders.append(Waiting(entry, None))
+                orders.append(Waiting(entry, None, bool(trouble.newer)))
             elif isinstance(order.errand, Restore):
                 restores.append(WaitingRestore(entry, Order(order.origin, order.errand, order.fresh)))
             else:
@@ -151,11 +191,13 @@ class FactReader:
         _check_times(entry.key, order.origin.at)
         return order
 
-    def _value(self, view: View, key: str, decode: Callable[[Entry], T], problems: list[str]) -> T | None:
+    def _value(
+        self, view: View, key: str, decode: Callable[[Entry], T], trouble: _Trouble, blocks: Blocks = "never"
+    ) -> T | None:
         try:
             return self._cached(view.entries[key], decode) if key in view.entries else None
         except BadValue as bad:
-            problems.append(str(bad))
+            trouble.note(bad, blocks)
             return None
 
     def _cached(self, entry: Entry, decode: Callable[[Entry], T]) -> T:
@@ -168,7 +210,7 @@ class FactReader:
             known = (entry.mod_revision, entry.value, _attempt(entry, decode))
             self._known[entry.key] = known
         if isinstance(known[2], _Bad):
-            raise BadValue(entry.key, known[2].why)
+            raise (NewerValue if known[2].newer else BadValue)(entry.key, known[2].why)
         return known[2]  # type: ignore[return-value]
 
     def _forget(self, view: View) -> None:
@@ -197,7 +239,7 @@ class FactReader:
         return clock
 
     def _published(self, entry: Entry) -> Published:
-        published = decode_value(entry.key, entry.value, Published)
+        published = read_message(entry.key, entry.value, Published)
         if published.site_id != self._keys.site_id:
             raise BadValue(entry.key, f"is that of site {published.site_id}, not of {self._keys.site_id}")
         _check_times(entry.key, published.as_of)
@@ -235,7 +277,7 @@ class FactReader:
                 return
         raise BadValue(key, f"holds the licence {signed.licence.name}, which is bound to something else")
 
-    def _node(self, view: View, node: str) -> NodeView:
+    def _node(self, view: View, node: str, trouble: _Trouble) -> NodeView:
         live, last = view.entries.get(self._keys.node(node)), view.entries.get(self._keys.last_seen(node))
         entry = live or last
         if entry is None:
@@ -243,15 +285,16 @@ class FactReader:
         try:
             told = self._cached(entry, self._report)
         except BadValue as bad:
+            trouble.note_newer(bad)
             return NodeView(node, node, Visibility.UNKNOWN, problem=f"Its report cannot be used: {bad}")
         return msgspec.structs.replace(told.view, visibility=Visibility.LIVE if live else Visibility.STALE)
 
-    def _roles(self, view: View, site: Site | None, problems: list[str]) -> Roles:
-        return Roles(tuple(self._role(view, node, problems) for node in (site.members if site else ())))
+    def _roles(self, view: View, site: Site | None, trouble: _Trouble) -> Roles:
+        return Roles(tuple(self._role(view, node, trouble) for node in (site.members if site else ())))
 
-    def _role(self, view: View, node: str, problems: list[str]) -> NodeRole:
+    def _role(self, view: View, node: str, trouble: _Trouble) -> NodeRole:
         live, last = view.entries.get(self._keys.node(node)), view.entries.get(self._keys.last_seen(node))
-        drained = self._value(view, self._keys.drain(node), read_drain, problems) is not None
+        drained = self._value(view, self._keys.drain(node), read_drain, trouble) is not None
         entry = live or last
         try:
             told = self._cached(entry, self._report) if entry else None
@@ -260,7 +303,7 @@ class FactReader:
         if told is None:
             return NodeRole(node, node, live=False, drained=drained)
         name, vip = told.view.name, told.view.vip
-        return NodeRole(node, name, live is not None, vip, told.watches_vip, told.serving, drained)
+        return NodeRole(node, name, live is not None, vip, told.watches_vip, told.serving, drained, told.version)
 
     def _sightings(self, view: View, site: Site | None) -> Iterator[Sighting]:
         """What live reports say of the ledger; while the site is unknown everybody is heard, for there are no members.
@@ -278,7 +321,7 @@ class FactReader:
             yield Sighting(node, told.view.name, told.ledger)
 
     def _report(self, entry: Entry) -> _Told:
-        report = decode_value(entry.key, entry.value, Report)
+        report = read_message(entry.key, entry.value, Report)
         if report.node != last_part(entry.key):
             raise BadValue(entry.key, f"is a report of node {report.node}")
         if len(report.keys) > MOST_KEYS:
@@ -294,7 +337,7 @@ class FactReader:
             abandoned_readers=report.abandoned_readers,
         )
         seen = report.ledger if report.ledger.sequence <= MOST else NO_LEDGER
-        return _Told(view, seen, report.watches_vip, report.serving)
+        return _Told(view, seen, report.watches_vip, report.serving, _quotable(report.version[:LONGEST_VERSION]))
 
     def _key(self, key: ReportedKey) -> InsertedKey:
         """Judge a key again from what it holds and proved; an agent's word that it is good counts for nothing."""
@@ -318,7 +361,7 @@ def _attempt(entry: Entry, decode: Callable[[Entry], T]) -> T | _Bad:
     try:
         return decode(entry)
     except BadValue as bad:
-        return _Bad(_quotable(bad.why))
+        return _Bad(_quotable(bad.why), isinstance(bad, NewerValue))
     except Exception as error:  # noqa: BLE001 - anybody may have written it, and it must not stop the coordinators
         return _Bad(_quotable(f"cannot be used: {error!r}"))
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from cluster.kept_file import KeptFile
 from cluster.keys import Keys
 from cluster.store import Absent, ModifiedAt, Put, View
-from cluster.values import BadValue, decode_value, encode_value
+from cluster.values import BadValue, encode_value, read_message
 from coordinator.carrying_out import with_request_code
 from coordinator.cycle import CLOCK_EVERY, Plan
 from coordinator.facts import Facts
@@ -84,7 +84,7 @@ class Founding:
     def _load(self) -> Site | None:
         path = self._file.path
         try:
-            site = decode_value(str(path), self._file.read(), Site)
+            site = read_message(str(path), self._file.read(), Site)
         except FileNotFoundError:
             return None
         except (OSError, BadValue, msgspec.DecodeError) as error:

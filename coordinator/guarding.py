@@ -100,6 +100,10 @@ class Guard:
         self._lifetime = rules.session_lifetime
         self._now = now
 
+    def know(self, tokens: TokenFile) -> None:
+        """Let these tokens count from now on, and no others; sessions of others have ended."""
+        self._tokens = tokens
+
     def admit(self, request: web.Request, need: Need | None) -> Caller | None:
         """Return who makes a call; None where it needs none of its caller. The root-only socket needs no token.
 
@@ -125,6 +129,15 @@ class Guard:
         if need == "admin" and (wait := self._changes.take(caller.name)):
             raise _too_often("This token has asked for too many changes in the last minute.", wait)
         return caller
+
+    def confirm(self, request: web.Request, caller: Caller, need: Need) -> None:
+        """Refuse whoever was admitted a while ago and would not be any more.
+
+        Raises:
+            ApiError: 401, 403 or 429.
+        """
+        if caller != ON_CONSOLE:  # whose connection may be gone by now, and with it how we would know
+            self.admit(request, need)
 
     def sign_in(self, request: web.Request, text: str) -> tuple[Caller, str]:
         """Return whose token this is, until when the session lasts, and the value of the cookie that stands for it.
@@ -171,7 +184,12 @@ class Guard:
             raise _unknown_origin()
         if site is not None and site not in _OURSELVES:
             raise _foreign(origin or "another site")
-        if origin is not None and (_place(origin) != asked.lower() or not self._is_ours(asked)):
+        if origin is None:
+            return
+        if _place(origin) != asked.lower() or not self._is_ours(asked):
+            raise _foreign(origin)
+        # whoever is on the way can make such a page of our name; one of HTTPS may reach us through a proxy
+        if request.secure and not origin.lower().startswith("https:"):
             raise _foreign(origin)
 
     def _is_ours(self, host: str) -> bool:

@@ -17,15 +17,17 @@ from cluster.election import Election
 from cluster.etcd import open_etcd
 from cluster.identity import BadIdentity, node_uuid
 from cluster.keys import BadKey, Keys
-from cluster.lifetime import CannotStart, run_until_told
-from cluster.member_clock import MemberClocks
+from cluster.lifetime import CannotStart, on_hangup, run_until_told
+from cluster.member_clock import MemberClocks, is_ours
 from cluster.mirror import Mirror
 from cluster.pinned import load_keyring
+from cluster.service_manager import ServiceManager
 from cluster.store import PermissionRefused, Store, StoreError
 from cluster.timings import BadTimings, Timings
 from coordinator.answering import Answering
 from coordinator.board import Board
 from coordinator.calls import Services
+from coordinator.certificate import BadCertificate, Certificate, Certificates
 from coordinator.clock import EffectiveClock, boot_clock
 from coordinator.clock_watch import ClockWatch
 from coordinator.clocks import Clocks
@@ -35,11 +37,14 @@ from coordinator.desk import Desk
 from coordinator.drain import StandingAside
 from coordinator.facts import FactReader
 from coordinator.founding import Founding, FoundingError
+from coordinator.guarding import GUARD
 from coordinator.http import build_app
 from coordinator.metrics import Metrics
 from coordinator.outlook import Outlook
 from coordinator.published import Leader
 from coordinator.publisher import Publisher
+from coordinator.reloading import Reloading
+from coordinator.service_status import tell_manager
 from coordinator.settings import CoordinatorSettings
 from coordinator.snapshot import Memory
 from coordinator.time_base import KeptTime, this_boot
@@ -47,7 +52,16 @@ from coordinator.tokens import BadTokens, read_tokens
 
 log = logging.getLogger(__name__)
 
-TO_PUT_RIGHT = (CannotStart, BadIdentity, BadKey, BadTimings, BadTokens, FoundingError, PermissionRefused)
+TO_PUT_RIGHT = (
+    CannotStart,
+    BadCertificate,
+    BadIdentity,
+    BadKey,
+    BadTimings,
+    BadTokens,
+    FoundingError,
+    PermissionRefused,
+)
 SAFE_VOTERS = 3
 
 
@@ -56,11 +70,13 @@ def main(config: Path | None) -> int:
     return run_daemon(config, CoordinatorSettings, run, TO_PUT_RIGHT)
 
 
-async def run(settings: CoordinatorSettings) -> None:
+async def run(settings: CoordinatorSettings, manager: ServiceManager) -> None:
     """Take part in the election and answer until SIGTERM or SIGINT; a leader gives up its lease first.
 
+    SIGHUP reads tokens and certificate again.
+
     Raises:
-        CannotStart, BadIdentity, BadTokens, FoundingError: an operator has to put something right.
+        CannotStart, BadCertificate, BadIdentity, BadTokens, FoundingError: an operator has to put something right.
     """
     # what it says of requests that are no HTTP at all comes with a traceback, and anybody can cause it
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
@@ -72,21 +88,26 @@ async def run(settings: CoordinatorSettings) -> None:
     founding = Founding(keys, settings.members, settings.state_dir)
     keyring, tokens = load_keyring(settings.keyring), read_tokens(settings.tokens)
     reader, memory = FactReader(keys, keyring), Memory(keys, keyring, settings.state_dir)
+    certificate = Certificate(*settings.tls.pair) if settings.tls.pair else None
     store = open_etcd(settings.etcd, timings)
     mirror = Mirror(store, keys.prefix, timings, without=keys.records)
     election = Election(store, mirror, key=keys.leader, node=node, name=me.name, timings=timings)
     outlook = Outlook(mirror, election, reader, clocks, settings.policy, memory.kept)
-    metrics = Metrics(board, lambda: mirror.connected, clock)
+    metrics = Metrics(board, lambda: mirror.connected, clock, Certificates(certificate, settings.etcd.cert).ends)
     answering = Answering(outlook, board, metrics, memory, node)
     publisher = Publisher(outlook, store, keys, me, founding, keyring, memory)
     desk = Desk(store, mirror, keys, clock, node)
     services = Services(board, desk, outlook, store, keys, me, keyring)
     app = build_app(services, tokens, lambda: election.leadership is not None, metrics, settings.rules)
+    reloading = Reloading(settings.tokens, app[GUARD], board, certificate)
     try:
-        async with serving(app, *settings.address, settings.socket_path):
+        async with serving(app, *settings.address, settings.socket_path, certificate):
             log.info("coordinator starts", extra={"node": node, "calls_itself": me.name, "listens": settings.listen})
+            warn_of_plain_http(settings)
             await watch.begin()
             await run_until_told(
+                on_hangup(reloading.reload, manager),  # before anybody is told that we are ready for it
+                tell_manager(manager, board, mirror, node),
                 StandingAside(outlook, node).run(),  # before the election: a drained node that starts does not lead
                 mirror.run(),
                 election.run(),
@@ -95,6 +116,7 @@ async def run(settings: CoordinatorSettings) -> None:
                 memory.run(),
                 watch.run(),
                 warn_of_few_voters(store, settings),
+                manager=manager,
             )
             await election.resign()
     finally:
@@ -108,22 +130,26 @@ def clocks_of(settings: CoordinatorSettings, me: Leader) -> tuple[Clocks, ClockW
     clock = EffectiveClock(threshold=dt.timedelta(seconds=settings.clock_threshold))
     kept.wind(clock, CLOCK_EVERY)
     clocks = Clocks(clock, me.management_node_uuid, me.name, len(settings.members))
-    return clocks, ClockWatch(clocks, MemberClocks(settings.etcd), kept)
+    members = MemberClocks(settings.etcd, ours=lambda at: at in settings.machine_addresses or is_ours(at))
+    return clocks, ClockWatch(clocks, members, kept)
 
 
 @asynccontextmanager
-async def serving(app: web.Application, host: str, port: int, console: Path | None) -> AsyncIterator[None]:
-    """Answer HTTP calls meanwhile, and on the `console`'s socket where there is one.
+async def serving(
+    app: web.Application, host: str, port: int, console: Path | None, certificate: Certificate | None
+) -> AsyncIterator[None]:
+    """Answer HTTP calls meanwhile, over TLS with a `certificate`, and on the `console`'s socket where there is one.
 
     Raises:
         CannotStart: the address is taken or not this machine's, or the socket cannot be made.
     """
+    tls = certificate.context if certificate else None
     # bodies are taken as they come: what is compressed is unpacked within limits or not at all
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(runner, host, port, ssl_context=tls).start()
         except OSError as error:
             text = f"cannot listen on {host}:{port}: {error.strerror}: stop what uses it or change the setting listen"
             raise CannotStart(text) from error
@@ -131,6 +157,19 @@ async def serving(app: web.Application, host: str, port: int, console: Path | No
             yield
     finally:
         await runner.cleanup()
+
+
+def warn_of_plain_http(settings: CoordinatorSettings) -> None:
+    """Say once where tokens would cross the network for everybody to read."""
+    if settings.tls.pair is None and not settings.listens_here_only:
+        log.warning(
+            "API speaks plain HTTP",
+            extra={
+                "listens": settings.listen,
+                "what_to_do": "set tls.cert and tls.key, or listen on the loopback with something in front that speaks "
+                "TLS: tokens cross the network readable",
+            },
+        )
 
 
 async def warn_of_few_voters(store: Store, settings: CoordinatorSettings) -> None:

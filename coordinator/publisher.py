@@ -50,6 +50,8 @@ MOVES_AT_ONCE = 25
 """Batches of a restored history that are moved between two decisions."""
 OLDER_LEDGER = "older ledger"
 """Whose wish it is that this node stands aside."""
+NEWER_VALUES = "newer values"
+"""Whose wish that is where this version cannot read what is stored: the other node may be newer."""
 
 
 class OutcomeLease:
@@ -168,7 +170,7 @@ class Publisher:
 
     async def _publish(self, facts: Facts, lease: int) -> float | None:
         verdict = judge(facts, self._memory.newest, self._me.management_node_uuid)
-        self._make_way(verdict)
+        self._make_way(facts, verdict)
         hears_for = self._hears_for(facts, verdict)
         leadership = self._election.leadership
         stuck = isinstance(verdict, StandAside | Refuse) and not facts.restores
@@ -201,8 +203,12 @@ class Publisher:
             log.info("decided", extra={"subject": change.subject, "what": change.sentence})
         await self._see(revision)
 
-    def _make_way(self, verdict: Verdict) -> None:
-        """Let the other node lead as long as it knows of a newer ledger than this one."""
+    def _make_way(self, facts: Facts, verdict: Verdict) -> None:
+        """Let the other node lead as long as it knows of a newer ledger than this one, or can read more."""
+        if set(facts.blocking) & set(facts.newer):
+            self._election.stand_aside("a newer version stored what this one cannot read", of=NEWER_VALUES)
+        else:
+            self._election.stand_up(of=NEWER_VALUES)
         if isinstance(verdict, StandAside):
             self._election.stand_aside(verdict.why, of=OLDER_LEDGER)
         else:

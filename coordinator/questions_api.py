@@ -11,9 +11,9 @@ from aiohttp import web
 from msgspec.structs import asdict
 
 from cluster.store import Absent, Entry, ModifiedAt, Put, Refused, StoreError
-from cluster.values import BadValue, decode_value, encode_value
+from cluster.values import BadValue, NewerValue, decode_value, encode_value
 from coordinator import metrics
-from coordinator.answers import LARGEST_QUESTION, Told, shown, state, store_away, told
+from coordinator.answers import LARGEST_QUESTION, LONGEST_QUOTE, Told, shown, state, store_away, told
 from coordinator.bodies import decode_body, read_within
 from coordinator.calls import SERVICES, Call, Services, as_json, with_one_of
 from coordinator.errors import ApiError
@@ -96,9 +96,17 @@ async def _store(services: Services, report: UsageReport) -> Usage:
 
 
 def _before(entry: Entry | None) -> Usage | None:
-    """What was reported before; one that cannot be read is replaced, since nothing can be kept of it."""
+    """What was reported before; one that cannot be read is replaced, since nothing can be kept of it.
+
+    Raises:
+        ApiError: a newer version stored it, of which this one would lose a part.
+    """
     try:
         return decode_value(entry.key, entry.value, Usage) if entry else None
+    except NewerValue as newer:
+        text = "The usage was stored by a newer version, and this node does not know all that is in it."
+        hint = "Upgrade this node, or report to the other one."
+        raise ApiError(409, "older-node", text, hint=hint, details=str(newer)[:LONGEST_QUOTE]) from newer
     except BadValue:
         return None
 
@@ -124,6 +132,6 @@ CALLS: tuple[Call, ...] = (
         "Report what the platform uses; a unit that is left out keeps its value.",
         {200: as_json(UsageAnswer)},
         as_json(Report),
-        refuses=(503,),
+        refuses=(409, 503),
     ),
 )

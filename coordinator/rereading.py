@@ -10,7 +10,7 @@ from cluster.keys import Keys
 from cluster.mirror import Mirror
 from cluster.report import Report, Reread
 from cluster.store import Put, Store, View
-from cluster.values import BadValue, decode_value, encode_value
+from cluster.values import BadValue, encode_value, read_message
 
 PATIENCE = 15.0
 """Seconds; longer than a key that does not answer is read."""
@@ -40,7 +40,7 @@ def _done(view: View, keys: Keys, node: str, revision: int) -> bool:
     if asked is None or report is None or asked.mod_revision < revision:
         return False
     try:
-        done = decode_value(report.key, report.value, Report).reread
-        return done == decode_value(asked.key, asked.value, Reread).id
+        done = read_message(report.key, report.value, Report).reread
+        return done == read_message(asked.key, asked.value, Reread).id
     except BadValue:
         return False

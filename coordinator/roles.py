@@ -16,7 +16,10 @@ VipState = Literal["held", "nobody", "conflict"]
 
 
 class NodeRole(Value, frozen=True):
-    """One member of the site, as its report tells, its last one where it is not `live`, and the mark of a drain."""
+    """One member of the site, as its report tells, its last one where it is not `live`, and the mark of a drain.
+
+    `version`: that of its agent's software; empty where the report does not say.
+    """
 
     node: str
     name: str
@@ -25,6 +28,7 @@ class NodeRole(Value, frozen=True):
     watches_vip: bool = False
     serving: bool = True
     drained: bool = False
+    version: str = ""
 
     @property
     def holds_vip(self) -> bool:

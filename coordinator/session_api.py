@@ -52,9 +52,9 @@ async def get_session(request: web.Request) -> web.Response:
     return _answer(request[ADMITTED], {})
 
 
-async def delete_session(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
+async def delete_session(request: web.Request) -> web.Response:
     """`DELETE /session`: the browser forgets the cookie; whoever has copied it is not stopped by that."""
-    return web.Response(status=204, headers=_NOT_KEPT | {"Set-Cookie": cookie_header("", 0)})
+    return web.Response(status=204, headers=_NOT_KEPT | {"Set-Cookie": cookie_header("", 0, secure=request.secure)})
 
 
 def _answer(caller: Caller, headers: dict[str, str]) -> web.Response:

@@ -1,8 +1,8 @@
 """Sessions of the web page: what a browser's cookie carries in place of a token, and when it counts.
 
 It says whose token was given and until when, under a MAC that is keyed by that token's hash in the tokens file. So it
-counts on every node that has the same tokens file, nothing is kept of it, and it ends when the coordinators are started
-anew without the token. Signing out clears the browser's cookie; a copy of it would still count.
+counts on every node that has the same tokens file, nothing is kept of it, and it ends when the coordinators reread that
+file without the token. Signing out clears the browser's cookie; a copy of it would still count.
 """
 
 from __future__ import annotations

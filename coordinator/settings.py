@@ -1,6 +1,7 @@
 """The coordinator's settings: one TOML file and the environment, see `cluster.settings`."""
 
 import datetime as dt
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,29 @@ from licensing.policy import Policy
 
 LARGEST_PORT = 65_535
 DEFAULT_SOCKET = "/run/twinkey/coordinator.sock"
+
+
+class TlsSettings(Settings, frozen=True):
+    """The `[tls]` table: with what the API's HTTPS shows who it is; without it the API speaks plain HTTP."""
+
+    cert: Annotated[
+        Path | None,
+        Meta(
+            description="Certificate of the HTTP API (PEM, with those of the authorities in between after it); HTTPS "
+            "is spoken when it is set. SIGHUP reads it again."
+        ),
+    ] = None
+    key: Annotated[Path | None, Meta(description="Private key of the certificate (PEM, without a password).")] = None
+
+    def __post_init__(self) -> None:
+        """Refuse half of the pair."""
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key belong together: set both or neither")
+
+    @property
+    def pair(self) -> tuple[Path, Path] | None:
+        """Certificate and key; None for plain HTTP."""
+        return (self.cert, self.key) if self.cert and self.key else None
 
 
 class CoordinatorSettings(Settings, frozen=True):
@@ -41,7 +65,7 @@ class CoordinatorSettings(Settings, frozen=True):
         Path,
         Meta(
             description="JSON file with the bearer tokens that may call the API, as hashes; the same on every node. "
-            "Only the daemon may read it: the hashes sign the sessions of the web page."
+            "SIGHUP reads it again. Only the daemon may read it: the hashes sign the sessions of the web page."
         ),
     ]
     node: Annotated[
@@ -67,6 +91,14 @@ class CoordinatorSettings(Settings, frozen=True):
     host_names: Annotated[
         tuple[str, ...],
         Meta(description="Names, beside the machine's own, under which browsers reach the API, as of the virtual IP."),
+    ] = ()
+    machine_addresses: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses of this machine that a daemon in a network of its own does not see: the clock of an "
+            "etcd member there is this machine's own, and no second opinion.",
+            examples=["192.0.2.1"],
+        ),
     ] = ()
     changes_per_minute: Annotated[
         int, Meta(description="How many changes one token may ask for in a minute.", ge=1, le=100_000)
@@ -116,6 +148,7 @@ class CoordinatorSettings(Settings, frozen=True):
         Literal["debug", "info", "warning", "error"], Meta(description="The least that is worth a line in the log.")
     ] = "info"
     etcd: EtcdSettings = EtcdSettings()
+    tls: TlsSettings = TlsSettings()
 
     def __post_init__(self) -> None:
         """Refuse ids that cannot be a path or could never match a report, timings that cannot work, and bad ports."""
@@ -152,6 +185,15 @@ class CoordinatorSettings(Settings, frozen=True):
     def socket_path(self) -> Path | None:
         """Where the console's socket is; None for none."""
         return Path(self.socket) if self.socket else None
+
+    @property
+    def listens_here_only(self) -> bool:
+        """Whether nobody but this machine can call."""
+        host = self.address[0]
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
 
     @property
     def address(self) -> tuple[str, int]:

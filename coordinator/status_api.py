@@ -10,8 +10,9 @@ from aiohttp import web
 from msgspec import Meta
 
 from coordinator.board import Answer, Board, StatusBody
-from coordinator.calls import Call, Parameter, as_json
+from coordinator.calls import ADMITTED, Call, Parameter, as_json
 from coordinator.errors import bad_parameter, not_ready
+from coordinator.guarding import GUARD
 
 T = TypeVar("T", int, float)
 
@@ -36,6 +37,7 @@ async def get_status(request: web.Request) -> web.Response:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await _until_news(board, request, known)
+        request.app[GUARD].confirm(request, request[ADMITTED], "read")  # the token may have been taken out meanwhile
     return _response(request, board)
 
 

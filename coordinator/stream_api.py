@@ -11,6 +11,8 @@ from aiohttp import web
 from coordinator.answers import shown
 from coordinator.board import Answer
 from coordinator.calls import ADMITTED, SERVICES, Call, Parameter
+from coordinator.errors import ApiError
+from coordinator.guarding import GUARD
 from coordinator.status_api import CLOSING
 from coordinator.telling_time import told_time
 
@@ -27,7 +29,7 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
 
     An event's id is the answer's index. Who comes back with it as `Last-Event-ID` is not told the same answer again. A
     stale answer has an empty id, since an index does not tell stale from fresh: who comes back is told at once. With a
-    session it ends when that does.
+    session it ends when that does, and when its token is taken out.
 
     A comment with the time comes first, so that who is told nothing else yet knows that the node is there, and again
     whenever the stream was silent.
@@ -40,7 +42,7 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     with contextlib.suppress(ConnectionError):  # whoever listened has gone
         await response.prepare(request)
         await response.write(_heartbeat(request))
-        while not closing.is_set() and _session_left(request) > 0:
+        while not closing.is_set() and _may_listen(request):
             seen, answer = board.version, shown(request)
             if answer.body != last:
                 last = answer.body
@@ -48,6 +50,15 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
             if await _silence(request, seen):
                 await response.write(_heartbeat(request))
     return response
+
+
+def _may_listen(request: web.Request) -> bool:
+    """Whether the caller may still be told; the token may have been taken out meanwhile."""
+    try:
+        request.app[GUARD].confirm(request, request[ADMITTED], "read")
+    except ApiError:
+        return False
+    return True
 
 
 def _session_left(request: web.Request) -> float:

@@ -12,7 +12,7 @@ import logging
 from pathlib import Path
 
 from cluster.kept_file import KeptFile
-from cluster.values import BadValue, decode_value, encode_value
+from cluster.values import BadValue, encode_value, read_message
 from coordinator.clock import EffectiveClock
 from licensing.value import Time, Value, is_possible
 
@@ -60,7 +60,7 @@ class KeptTime:
     def _load(self) -> Time | None:
         """Return when the present boot began, None when that is not known; a damaged file is as good as none."""
         try:
-            kept = decode_value(str(self._file.path), self._file.read(), TimeBase)
+            kept = read_message(str(self._file.path), self._file.read(), TimeBase)
         except FileNotFoundError:
             return None
         except (OSError, BadValue) as error:

@@ -29,6 +29,7 @@ class Alert(Enum):
     CLOCK_QUARANTINED = "clock-quarantined"
     STORE_RESTORED = "store-restored"
     VIP_CONFLICT = "vip-conflict"
+    UPGRADE_NEEDED = "upgrade-needed"
 
 
 class Validity(Enum):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-if TYPE_CHECKING:
-    from pathlib import Path
+HOUR = dt.timedelta(hours=1)
 
 
 class Authority:
@@ -23,10 +22,12 @@ class Authority:
         self._name = _name(name)
         self.certificate = self._sign(self._name, self._key.public_key(), is_authority=True)
 
-    def write(self, directory: Path, name: str) -> tuple[Path, Path, Path]:
-        """Write `ca.pem`, and a certificate for 127.0.0.1 with its key; return the three paths."""
+    def write(
+        self, directory: Path, name: str, *, address: str = "127.0.0.1", ends_in: dt.timedelta = HOUR
+    ) -> tuple[Path, Path, Path]:
+        """Write `ca.pem`, and a certificate for this address with its key; return the three paths."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(_name(name), key.public_key(), is_authority=False)
+        certificate = self._sign(_name(name), key.public_key(), is_authority=False, address=address, ends_in=ends_in)
         paths = directory / "ca.pem", directory / f"{name}.pem", directory / f"{name}.key"
         paths[0].write_bytes(_pem(self.certificate))
         paths[1].write_bytes(_pem(certificate))
@@ -37,19 +38,27 @@ class Authority:
         )
         return paths
 
-    def _sign(self, name: x509.Name, key: ec.EllipticCurvePublicKey, *, is_authority: bool) -> x509.Certificate:
+    def _sign(
+        self,
+        name: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        *,
+        is_authority: bool,
+        address: str = "127.0.0.1",
+        ends_in: dt.timedelta = HOUR,
+    ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
-        loopback = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        place = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         return (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_before(now - HOUR)
+            .not_valid_after(now + ends_in)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(loopback, critical=False)
+            .add_extension(place, critical=False)
             .sign(self._key, hashes.SHA256())
         )
 

@@ -81,7 +81,16 @@ function card(node, answer) {
       node.reportedAt ? parts("keys.reported", { date: when(node.reportedAt) }) : t("keys.neverReported"),
     ),
     node.abandonedReaders > 0 && el("p", { class: "small" }, t("keys.stuck", { count: node.abandonedReaders })),
+    differ(answer.nodes) && el("p", { class: "small" }, versionOf(node)),
   );
+}
+
+function differ(nodes) {
+  return new Set(nodes.map((node) => node.version)).size > 1;
+}
+
+function versionOf(node) {
+  return node.version ? t("keys.version", { version: node.version }) : t("keys.noVersion");
 }
 
 function keysOf(node, answer) {

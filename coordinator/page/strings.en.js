@@ -68,6 +68,7 @@ export default {
   "alert.clock-quarantined": "Clock far ahead",
   "alert.store-restored": "Store restored from an old copy",
   "alert.vip-conflict": "Virtual IP held by both nodes",
+  "alert.upgrade-needed": "Nodes of different versions",
 
   "next.nothing": "Nothing to do.",
   "next.none": "Insert a USB key or upload a licence.",
@@ -91,6 +92,7 @@ export default {
   "next.clock-rollback": "Set the clocks of both nodes right. The licence goes by the time that was reached before.",
   "next.clock-quarantined": "Set that node's clock right. Nothing expires because of it.",
   "next.store-restored": "Look at the licensing record and verify it: what was changed since that copy may be lost.",
+  "next.upgrade-needed": "Upgrade the node that is named below to the newer version.",
   "next.vip-conflict": "Check the network between the nodes, and keepalived on both.",
 
   "licence.title": "Licence",
@@ -229,6 +231,8 @@ export default {
   "keys.notKnown": "It is not known what is inserted here.",
   "keys.reported": "Last report {date}",
   "keys.neverReported": "It has never reported.",
+  "keys.version": "Software version {version}",
+  "keys.noVersion": "It does not say which version of the software it runs.",
   "keys.stuck": "Readers of USB keys that could not be ended: {count}. Remove the key that does not answer.",
   "keys.inForce": "Licence in force",
   "keyState.None": "None",

@@ -66,6 +66,7 @@ export default {
   "alert.clock-quarantined": "时钟明显超前",
   "alert.store-restored": "存储曾从旧副本恢复",
   "alert.vip-conflict": "两个节点同时持有虚拟 IP",
+  "alert.upgrade-needed": "节点软件版本不一致",
 
   "next.nothing": "无需操作。",
   "next.none": "请插入 USB Key 或上传许可证。",
@@ -86,6 +87,7 @@ export default {
   "next.clock-rollback": "请校正两个节点的时钟。许可证仍按之前已到达的时间计算。",
   "next.clock-quarantined": "请校正该节点的时钟。许可证不会因此到期。",
   "next.store-restored": "请查看并校验授权记录：该副本之后的变更可能已丢失。",
+  "next.upgrade-needed": "请将下方说明的节点升级到较新的版本。",
   "next.vip-conflict": "请检查节点之间的网络以及两个节点上的 keepalived。",
 
   "licence.title": "许可证",
@@ -219,6 +221,8 @@ export default {
   "keys.notKnown": "无法得知此节点插有什么。",
   "keys.reported": "最近上报 {date}",
   "keys.neverReported": "从未上报。",
+  "keys.version": "软件版本 {version}",
+  "keys.noVersion": "未上报软件版本。",
   "keys.stuck": "无法结束的 USB Key 读取进程：{count}。请拔出没有响应的 USB Key。",
   "keys.inForce": "当前许可证",
   "keyState.None": "无",

@@ -13,7 +13,7 @@ from coordinator.settings import CoordinatorSettings
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(page for place in ("*.md", "docs/**/*.md", "charts/**/*.md") for page in ROOT.glob(place))
 PAGE_IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 PLACEHOLDER = re.compile(r"\b(?:MEASURED|TODO|TBD|XXX|FIXME)\b")
 LINK = re.compile(r"\]\(([^)\s]+)\)")

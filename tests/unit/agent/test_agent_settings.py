@@ -31,7 +31,8 @@ def test_everything_can_be_set() -> None:
         "READ_DEADLINE": "2.5",
         "VIRTUAL_IP": "2001:db8::1",
         "TRACK_FILE": "/run/track",
-        "COORDINATOR": "http://192.0.2.1:8441",
+        "COORDINATOR": "https://192.0.2.1:8441",
+        "COORDINATOR_CA": "/ca.pem",
         "LEASE_TTL": "4",
         "LOG_LEVEL": "debug",
     }
@@ -50,6 +51,7 @@ def test_everything_can_be_set() -> None:
         ("VIRTUAL_IP", "10.0.0.1/24", "without a prefix length"),
         ("TRACK_FILE", "/run/track", "set virtual_ip"),
         ("COORDINATOR", "192.0.2.1:8441", "coordinator"),
+        ("COORDINATOR_CA", "/ca.pem", "write https:// in coordinator"),
         ("LEASE_TTL", "1", "from 3"),
         ("LOG_LEVEL", "loud", "one of debug, info"),
         ("NODE", "not a uuid", "UUID"),

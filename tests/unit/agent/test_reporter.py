@@ -16,6 +16,7 @@ from agent.sight import Sight
 from cluster.keys import Keys
 from cluster.memory import MemoryCluster, MemoryStore
 from cluster.report import MOST_KEYS, Fingerprint, Report
+from cluster.software import software_version
 from cluster.store import Condition, Entry, Lease, PermissionRefused, Write
 from cluster.timings import Timings
 from cluster.values import decode_value
@@ -129,6 +130,7 @@ async def test_one_report_is_written_twice_in_one_transaction(cluster: MemoryClu
         assert node.live.vip
         assert node.live.written_at == NOON
         assert node.live.keys[0].licence_file == b"xxx"
+        assert node.live.version == software_version() != ""
         assert node.entry.lease_id
         assert node.entry.mod_revision == cluster.entries[KEYS.last_seen(NODE)].mod_revision
 

@@ -16,6 +16,7 @@ from cluster.store import Put
 from cluster.timings import Timings
 from cluster.values import encode_value
 from licensing.seen import Reading
+from tests.newer import extended
 from tests.waiting import eventually
 from usbwatch.bus import KeySet, Seen
 
@@ -96,6 +97,14 @@ async def test_a_request_is_done_once() -> None:
         node.ask(encode_value(Reread("two")))
         await eventually(lambda: node.sight.facts and node.sight.facts.reread == "two")
     assert node.bus.rereads == 2
+
+
+async def test_a_request_of_a_newer_version_is_done() -> None:
+    """What else it says is of no concern to an agent that does not know it."""
+    node = Node()
+    node.ask(extended(encode_value(Reread("one"))))
+    async with node.running():
+        await eventually(lambda: node.sight.facts and node.sight.facts.reread == "one")
 
 
 async def test_a_value_that_is_no_request_is_left_alone() -> None:

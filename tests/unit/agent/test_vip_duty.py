@@ -21,6 +21,7 @@ from cluster.report import Fingerprint, Report
 from cluster.store import Delete, Put
 from cluster.timings import Timings
 from cluster.values import encode_value
+from tests.newer import extended
 from tests.waiting import eventually
 
 KEYS = Keys("site-1")
@@ -102,6 +103,22 @@ async def test_what_is_no_mark_drains_nothing(node: Node) -> None:
     node.cluster.apply([Put(KEYS.drain(ME), b"\xff"), Put(KEYS.drain(OTHER), MARK), Put(KEYS.node("x"), b"?")])
     async with node.on_duty():
         await node.told("0\n")
+
+
+async def test_a_node_of_a_newer_version_is_understood(node: Node) -> None:
+    """Its report counts when two hold the address, its name as the leader too, and a mark that it set drains."""
+    leads = extended(encode_value(Candidate(OTHER, "a")))
+    node.cluster.apply([Put(KEYS.leader, leads, node.cluster.new_lease(60).lease_id)])
+    report = Report(OTHER, "a", (), True, Fingerprint("f", ("x",)), NOON, contested=True)  # noqa: FBT003
+    lease = node.cluster.new_lease(60).lease_id
+    node.cluster.apply([Put(KEYS.node(OTHER), extended(encode_value(report)), lease)])
+    async with node.on_duty():
+        await node.told("1\n")
+        assert node.facts.contested
+        node.reports()
+        await node.told("0\n")
+        node.cluster.apply([Put(KEYS.drain(ME), extended(MARK))])
+        await node.told("1\n")
 
 
 async def test_a_node_does_not_compete_with_itself(node: Node) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from cluster.daemon_log import LineFormatter
 
@@ -43,3 +47,44 @@ def test_a_trace_stays_on_the_line() -> None:
         text = line("failed", exc_info=sys.exc_info())
     assert "\n" not in text
     assert "FileNotFoundError: " in text
+
+
+LEVELS = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+
+
+@pytest.mark.parametrize(("level", "priority"), LEVELS.items(), ids=list(LEVELS))
+def test_the_journal_is_told_a_priority_and_no_time(level: str, priority: int) -> None:
+    """The journal has a time of its own, and chooses by syslog's priorities."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    record = logging.makeLogRecord(
+        {"name": "agent.x", "levelname": level.upper(), "levelno": number, "msg": "published"}
+    )
+    expected = f"<{priority}>level={level} from=agent.x event=published"
+    assert LineFormatter(for_journal=True).format(record) == expected
+
+
+PROGRAM = """
+import logging
+from cluster.daemon_log import complain, log_to_stderr
+complain("no settings:\\nwrite them")
+log_to_stderr("info")
+logging.getLogger("agent.x").warning("odd")
+"""
+
+
+@pytest.mark.parametrize("to_journal", [True, False], ids=["journal", "elsewhere"])
+def test_whether_it_is_the_journal_is_seen(*, to_journal: bool) -> None:
+    """It is where systemd's variable names the very stream; one that was turned elsewhere keeps its times."""
+    reading, writing = os.pipe()
+    stat = os.fstat(writing)
+    named = f"{stat.st_dev}:{stat.st_ino if to_journal else stat.st_ino + 1}"
+    with os.fdopen(reading, encoding="utf-8") as log:
+        environ = os.environ | {"JOURNAL_STREAM": named}
+        subprocess.run([sys.executable, "-c", PROGRAM], env=environ, stderr=writing, check=True)
+        os.close(writing)
+        lines = log.read().splitlines()
+    if to_journal:
+        assert lines == ["<3>no settings:", "<3>write them", "<4>level=warning from=agent.x event=odd"]
+    else:
+        assert lines[:2] == ["no settings:", "write them"]
+        assert lines[2].startswith("time=")

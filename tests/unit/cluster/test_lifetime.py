@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from cluster.lifetime import PartEnded, on_hangup, run_until_told, within
+from cluster.service_manager import ServiceManager
+from tests.notify_socket import NotifySocket
 from tests.waiting import eventually
 
 
@@ -76,6 +79,27 @@ async def test_each_hangup_is_acted_on() -> None:
             await eventually(lambda count=count: len(done) == count)  # type: ignore[misc]
     finally:
         running.cancel()
+
+
+async def test_the_manager_sees_a_daemon_live_reload_and_stop(tmp_path: Path) -> None:
+    """Signs of life as long as the parts run, a reload for each SIGHUP, and at the end that it stops."""
+    with NotifySocket(str(tmp_path / "notify")) as notified:
+        manager, part, done = ServiceManager(notified.address, watchdog=0.05), Part(), asyncio.Event()
+
+        async def action() -> None:
+            assert notified.states == ["RELOADING=1"]
+            done.set()
+
+        running = asyncio.create_task(run_until_told(part.run(), on_hangup(action, manager), manager=manager))
+        await eventually(lambda: part.running and notified.count("WATCHDOG=1") > 1)
+        os.kill(os.getpid(), signal.SIGHUP)
+        async with asyncio.timeout(5):
+            await done.wait()
+        await eventually(lambda: notified.states == ["RELOADING=1", "READY=1"])
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(5):
+            await running
+        assert notified.states == ["RELOADING=1", "READY=1", "STOPPING=1"]
 
 
 async def test_an_action_that_hangs_is_given_up() -> None:

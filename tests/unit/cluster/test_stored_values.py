@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.values import LARGEST, BadValue, decode_value, encode_value
+from cluster.values import LARGEST, BadValue, NewerValue, decode_value, encode_value, read_message
 from licensing.value import Count, Name, Value
 
 KEY = "/twinkey/s/thing"
@@ -91,3 +91,50 @@ def test_a_value_that_is_too_large_is_not_written() -> None:
 
     with pytest.raises(BadValue, match=r"Large: is .* bytes long"):
         encode_value(Large(text="x" * LARGEST))
+
+
+EXTENDED = b'{"data":{"count":3,"extra":{"x":[1]},"longName":"a"},"version":1}'
+
+
+def test_a_message_is_read_without_what_a_newer_version_added() -> None:
+    """What this version knows of it counts, and what it writes itself is read as it is."""
+    assert read_message(KEY, EXTENDED, Thing) == Thing("a", 3) == read_message(KEY, GOOD, Thing)
+
+
+def test_what_is_written_again_is_not_read_without_what_a_newer_version_added() -> None:
+    """It would be lost: the refusal says who must be upgraded, and names what is not known."""
+    with pytest.raises(NewerValue, match=r"upgrade this node; what it does not know: extra$"):
+        decode_value(KEY, EXTENDED, Thing)
+
+
+def test_a_newer_format_is_no_message_either() -> None:
+    """Its data may mean anything."""
+    for read in decode_value, read_message:
+        with pytest.raises(NewerValue, match="format 2"):
+            read(KEY, GOOD.replace(b":1}", b":2}"), Thing)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"data":{"extra":1},"version":1}',
+        b'{"data":{"count":-1,"extra":1,"longName":"a"},"version":1}',
+        b'{"data":{"extra":1,"count":3,"longName":"a"},"version":1}',
+        b'{"data":{"count":3,"longName":"a"},"extra":1,"version":1}',
+        b'{"data":[],"version":1}',
+    ],
+    ids=["missing", "wrong", "order", "envelope", "list"],
+)
+def test_damage_is_not_taken_for_a_newer_version(data: bytes) -> None:
+    """Where something else is wrong as well, the value is bad for both ways of reading."""
+    for read in decode_value, read_message:
+        with pytest.raises(BadValue) as refused:
+            read(KEY, data, Thing)
+        assert type(refused.value) is BadValue
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_no_message(data: bytes) -> None:
+    """No bytes make reading a message fail in any other way."""
+    with pytest.raises(BadValue):
+        read_message(KEY, data, Thing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from console.main import main
 
 TOKEN = "secret"
-ENVIRONMENT = {"COLUMNS": "200", "TWINKEY_URL": "", "TWINKEY_TOKEN": "", "TWINKEY_TOKEN_FILE": ""}
+ENVIRONMENT = {"COLUMNS": "200", "TWINKEY_URL": "", "TWINKEY_TOKEN": "", "TWINKEY_TOKEN_FILE": "", "TWINKEY_CA": ""}
 RECORDED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))
 """What a real site answered: status and body by what it was asked for."""
 
@@ -79,15 +80,17 @@ class RecordedSite:
 
 
 @asynccontextmanager
-async def recorded_site(socket: Path | None = None) -> AsyncIterator[RecordedSite]:
-    """Serve a site on a free port of the loopback, and on a unix socket where one is named."""
+async def recorded_site(
+    socket: Path | None = None, context: ssl.SSLContext | None = None
+) -> AsyncIterator[RecordedSite]:
+    """Serve a site on a free port of the loopback, over TLS with a `context`, and on a unix socket too."""
     site = RecordedSite()
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", site.answer)
     runner = web.AppRunner(application, shutdown_timeout=0.05)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    site.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    site.url = f"{'https' if context else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     if socket:
         await web.UnixSite(runner, str(socket)).start()
     try:

@@ -16,7 +16,7 @@ from console.status import status
 from console.status_table import remaining
 from tests.unit.console.site_stub import STATUS, TOKEN, SiteStub, changed, site_stub
 
-WIDE = {"COLUMNS": "200", "TWINKEY_URL": "", "TWINKEY_TOKEN": "", "TWINKEY_TOKEN_FILE": ""}
+WIDE = {"COLUMNS": "200", "TWINKEY_URL": "", "TWINKEY_TOKEN": "", "TWINKEY_TOKEN_FILE": "", "TWINKEY_CA": ""}
 
 
 async def run(stub: SiteStub, *arguments: str, token: str = TOKEN) -> Result:
@@ -142,6 +142,20 @@ async def test_readers_that_hang_are_told(readers: int, said: str) -> None:
         await stub.show(changed(nodes=[STATUS["nodes"][0] | {"abandonedReaders": readers}]))
         lines = [line.rstrip() for line in (await run(stub)).stdout.splitlines()]
     assert any(line.endswith(f"keys: K1 (ok, proven){said}") for line in lines)
+
+
+async def test_versions_are_told_where_they_differ() -> None:
+    """Both nodes are shown with theirs while a site is upgraded, and it is worth no word before and after."""
+    first, second = STATUS["nodes"][0], STATUS["nodes"][0] | {"name": "other"}
+    async with site_stub() as stub:
+        await stub.show(changed(nodes=[first | {"version": "0.2.0"}, second | {"version": "0.2.0"}]))
+        assert "version" not in (await run(stub)).stdout
+        await stub.show(changed(nodes=[first | {"version": "0.2.0"}, second]))
+        lines = [line.rstrip() for line in (await run(stub)).stdout.splitlines()]
+    assert [line.rpartition("; ")[2] for line in lines if line.startswith("Node ")] == [
+        "version 0.2.0",
+        "version not known",
+    ]
 
 
 async def test_json_is_the_servers_own_body() -> None:

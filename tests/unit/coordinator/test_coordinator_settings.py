@@ -96,3 +96,29 @@ def test_a_member_is_told_how_to_write_it() -> None:
 def test_both_daemons_understand_one_log_level() -> None:
     """The two daemons of a node share an environment, so the level is spelt alike."""
     assert read(LOG_LEVEL="debug").log_level == "debug"
+
+
+def test_https_needs_a_certificate_and_its_key() -> None:
+    """Both or neither; without them it is plain HTTP."""
+    assert read().tls.pair is None
+    assert read(TLS_CERT="/http.pem", TLS_KEY="/http.key").tls.pair == (Path("/http.pem"), Path("/http.key"))
+    for half in ("TLS_CERT", "TLS_KEY"):
+        with pytest.raises(BadSettings, match="tls: cert and key belong together"):
+            read(**{half: "/file"})
+
+
+@pytest.mark.parametrize(
+    ("listen", "here"),
+    [
+        ("127.0.0.1:80", True),
+        ("127.8.8.8:80", True),
+        ("[::1]:80", True),
+        ("localhost:80", True),
+        ("0.0.0.0:80", False),
+        ("[::]:80", False),
+        ("node-a:80", False),
+    ],
+)
+def test_whether_others_can_call_is_seen(listen: str, *, here: bool) -> None:
+    """Only the loopback is sure to be for this machine alone."""
+    assert read(LISTEN=listen).listens_here_only is here

@@ -80,12 +80,14 @@ def test_everything_at_rest_is_read() -> None:
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 @pytest.mark.parametrize("key", [KEYS.clock, KEYS.ledger, KEYS.site, KEYS.status, KEYS.usage], ids=lambda key: key[-6:])
 def test_a_bad_value_is_a_problem_with_its_key_and_harms_no_other(key: str, garbage: bytes) -> None:
-    """The problem names the key in few words, and only a bad ledger or site stops decisions."""
+    """The problem names the key in few words, and only a bad ledger or site, or more than is known, stops decisions."""
     facts = facts_of(view_of(AT_REST | {key: garbage}))
     (problem,) = facts.problems
     assert problem.startswith(f"{key}: ")
     assert len(problem) < 1000
-    assert facts.blocking == ((problem,) if key in (KEYS.site, KEYS.ledger) else ())
+    always, of_newer = key in (KEYS.site, KEYS.ledger), garbage == NEWER and key in (KEYS.usage, KEYS.clock)
+    assert facts.blocking == ((problem,) if always or of_newer else ())
+    assert facts.unread == (problem if key == KEYS.status else "")
     found = {KEYS.clock: facts.clock, KEYS.ledger: facts.ledger, KEYS.site: facts.site, KEYS.status: facts.published}
     assert [name for name, value in found.items() if value is None] == [name for name in found if name == key]
 

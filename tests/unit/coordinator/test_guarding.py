@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
+from cluster.https import trusting
 from coordinator.errors import ApiError
 from coordinator.guarding import (
     COSTLY_PER_MINUTE,
@@ -19,6 +21,8 @@ from coordinator.guarding import (
     network_of,
 )
 from coordinator.tokens import ON_CONSOLE, Caller, Token, TokenFile
+from tests.certificates import Authority
+from tests.https_server import answering, serving
 from tests.unit.coordinator.stored import Hands
 
 KNOWN = TokenFile(tuple(Token(name, hashlib.sha256(name.encode()).hexdigest(), ("admin",)) for name in ("one", "two")))
@@ -84,8 +88,13 @@ def test_who_has_many_addresses_is_one_caller(peer: str, network: str) -> None:
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     """Give a client of a server behind a guard that knows the name twinkey.example and allows three changes."""
-    hands = Hands()
-    guard = Guard(KNOWN, Rules(("Twinkey.example",), 3), hands.wall, hands.boot)
+    async with TestClient(TestServer(guarded_app(Hands(), Rules(("Twinkey.example",), 3)))) as found:
+        yield found
+
+
+def guarded_app(hands: Hands, rules: Rules) -> web.Application:
+    """Return a server behind a guard, which needs an admin."""
+    guard = Guard(KNOWN, rules, hands.wall, hands.boot)
 
     async def call(request: web.Request) -> web.StreamResponse:
         try:
@@ -96,8 +105,7 @@ async def client() -> AsyncIterator[Client]:
 
     app = web.Application()
     app.router.add_route("*", "/", call)
-    async with TestClient(TestServer(app)) as found:
-        yield found
+    return app
 
 
 async def status(client: Client, method: str = "POST", caller: str = "one", **headers: str) -> int:
@@ -173,3 +181,23 @@ async def test_reading_and_callers_without_a_browser_are_not_asked(client: Clien
     """A proxy may give the node any name; a token is needed all the same."""
     assert await status(client, "GET", Host="any.example", Origin="https://other.example") == 200
     assert await status(client, Host="any.example") == 200
+
+
+@pytest.mark.parametrize(("scheme", "expected"), [("https", 200), ("http", 403)])
+async def test_a_node_of_https_has_no_page_of_plain_http(tmp_path: Path, scheme: str, expected: int) -> None:
+    """Whoever is on the way could make one under this node's name, and work with the sessions of its visitors."""
+    ca, cert, key = Authority().write(tmp_path, "http")
+    async with answering(serving(cert, key), guarded_app(Hands(), Rules())) as port, ClientSession() as session:
+        headers = {"Authorization": "Bearer one", "Origin": f"{scheme}://127.0.0.1:{port}"}
+        url = f"https://127.0.0.1:{port}/"
+        async with session.post(url, headers=headers, ssl=trusting(ca)) as answer:
+            assert answer.status == expected
+
+
+def test_the_console_stays_the_console() -> None:
+    """Who was admitted on the socket is confirmed when its connection has gone; anybody else shows a token again."""
+    request = make_mocked_request("GET", "/")
+    guard = Guard(KNOWN, Rules(), Hands().wall)
+    guard.confirm(request, ON_CONSOLE, "read")
+    with pytest.raises(ApiError, match="no token"):
+        guard.confirm(request, Caller("one", ("read",)), "read")

@@ -12,8 +12,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from coordinator import status_api
 from coordinator.board import Board
+from coordinator.guarding import GUARD
 from coordinator.http import CALLS, PREFIXES, ROOT_CALLS, build_app
 from coordinator.metrics import Metrics
+from coordinator.tokens import TokenFile
 from tests.unit.coordinator.serving import ADMIN, AUTH, PLATFORM, READER, TOKENS, Node, answer, refusal, services
 from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, Hands, at_rest, publish, stored_report
 from tests.waiting import eventually
@@ -187,6 +189,16 @@ async def test_a_long_poll_returns_with_the_next_answer(node: Node) -> None:
     async with asyncio.timeout(2):
         for poll in polls:
             assert (await (await poll).json())["index"] == 2
+
+
+async def test_a_poll_whose_token_was_taken_out_is_told_nothing(node: Node) -> None:
+    """It waits with a token that counts, and is refused with one that does not."""
+    poll = asyncio.create_task(node.get("/v1/status?wait=30&index=1"))
+    await eventually(lambda: node.board.waiting)
+    node.app[GUARD].know(TokenFile(()))
+    node.board.show(SECOND_ANSWER)
+    async with asyncio.timeout(2):
+        assert (await refusal(await poll))[:2] == (401, "unauthorised")
 
 
 async def test_a_long_poll_with_a_tag_sees_staleness(node: Node) -> None:

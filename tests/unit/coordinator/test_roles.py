@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cluster.drain import Drain
 from cluster.values import encode_value
@@ -33,7 +34,7 @@ MARK = encode_value(Drain("operator", NOW))
 
 def role(node: str, **changes: bool) -> NodeRole:
     """Return a node that reports and watches a virtual IP."""
-    return NodeRole(node, f"Node {node[-1].upper()}", **{"live": True, "watches_vip": True} | changes)
+    return replace(NodeRole(node, f"Node {node[-1].upper()}", live=True, watches_vip=True), **changes)
 
 
 @pytest.mark.parametrize(

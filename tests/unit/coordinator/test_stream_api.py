@@ -9,11 +9,14 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, web
 
 from cluster.local_etcd import LOOPBACK
+from coordinator.guarding import GUARD
 from coordinator.stream_api import HEARTBEAT, PULSE
-from tests.unit.coordinator.serving import AUTH, READER, Node, answer
+from coordinator.tokens import TokenFile
+from tests.unit.coordinator.serving import AS_ADMIN, AUTH, READER, TOKENS, Node, answer
 from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, at_rest, publish, stored_report
 from tests.waiting import eventually
 
+PATH = "/v1/status/stream"
 AT_REST = publish(at_rest())
 FIRST = answer(AT_REST)
 NEXT = answer(publish(AT_REST | {KEYS.node(A): stored_report(A)}, NOW + SECOND))
@@ -174,3 +177,17 @@ async def test_a_stop_ends_the_streams(node: Node) -> None:
         async with asyncio.timeout(2):
             await node.app.shutdown()
             assert await stream.content.read() == b""
+
+
+async def test_a_token_that_was_taken_out_hears_no_more(node: Node) -> None:
+    """The stream ends at the next wake, which comes with the change of the tokens; that of another one goes on."""
+    async with await node.get("/v1/status/stream") as stream, await node.client.get(PATH, headers=AS_ADMIN) as other:
+        for each in (stream, other):
+            await greeted(each)
+            await block(each)
+        await eventually(lambda: node.board.waiting == 2)
+        node.app[GUARD].know(TokenFile(tuple(token for token in TOKENS.tokens if token.name == "admin")))
+        node.board.show(NEXT)
+        async with asyncio.timeout(2):
+            assert await stream.content.read() == b""
+        assert await block(other) == event(b"2", NEXT.body)

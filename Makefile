@@ -12,16 +12,24 @@ SECONDS := 600
 PACKAGES := licensing cluster usbwatch agent coordinator console
 
 # What the tests use of the system: etcd 3.4 and etcdctl beside the wheel's 3.5, a USB bus, network namespaces, partitions,
-# a virtual machine, the virtual IP, packets that get lost, wrong clocks, containers, a browser and its fonts.
+# a virtual machine, the virtual IP, packets that get lost, wrong clocks, containers, a browser and its fonts, Prometheus.
 TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi fdisk e2fsprogs qemu-system-x86 \
-  keepalived nftables faketime docker.io mmdebstrap chromium fonts-dejavu-core fonts-wqy-zenhei
+  keepalived nftables faketime docker.io mmdebstrap chromium fonts-dejavu-core fonts-wqy-zenhei prometheus prometheus-alertmanager
+# What the benchmark uses beside that: its load comes from a compiled program.
+BENCH_DEBS := wrk
 # Debian's kernel, busybox and udevd for that machine, unpacked here and not installed.
 KERNEL := .cache/kernel
+# Grafana's own types, by which the dashboard is checked.
+GRAFANA := .cache/grafana
 # What container images are built on in the tests, in the place of the official ones: made with apt, as no registry is asked.
 STAND_IN := .cache/containers/stand-in.tar
+# A machine with systemd, etcd and keepalived, on which the package is installed in the tests.
+MACHINE := .cache/containers/machine.tar
+# Both helms, for the tests of the chart.
+HELM := .cache/helm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit integration kernel containers fuzz measure faults history format docs screenshots debs clean
+.PHONY: help demo test check unit integration dashboard-types chart kernel containers deb dist fuzz measure faults history format docs older screenshots debs clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,15 +48,26 @@ check: $(READY) ## Style, types and the picture of the folders.
 unit: $(READY) ## The tests that need nothing but Python.
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/unit
 
-integration: $(READY) debs kernel containers ## The tests on real parts: etcd, libusb, netlink, whole sites.
+integration: $(READY) debs $(HELM) dashboard-types kernel containers ## The tests on real parts: etcd, libusb, netlink, whole sites.
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration \
-	  --ignore tests/integration/kernel --ignore tests/integration/containers
+	  --ignore tests/integration/kernel --ignore tests/integration/containers --ignore tests/integration/packages
 
-containers: $(READY) debs $(STAND_IN) ## The tests with containers, for which a Docker daemon is started as root.
-	$(SUDO) $(BIN)/pytest -q tests/integration/containers
+containers: $(READY) debs $(STAND_IN) $(MACHINE) ## The tests with containers, for which a Docker daemon is started as root.
+	$(SUDO) $(BIN)/pytest -q tests/integration/containers tests/integration/packages
+
+chart: $(READY) $(HELM) ## The tests of the Helm chart, with helm 3 and helm 4.
+	$(BIN)/pytest -q tests/integration/chart
+
+dashboard-types: $(GRAFANA)/package-lock.json
 
 kernel: $(READY) debs ## The tests on a real kernel, in one virtual machine; alone, since it takes all processors.
 	$(BIN)/pytest -q tests/integration/kernel
+
+deb: $(READY) ## Build the Debian package of this system's Python, in dist.
+	packaging/deb/build dist
+
+dist: deb ## Build what is released, in dist: the Debian package, the wheel, the source.
+	$(BIN)/python -m build --outdir dist
 
 fuzz: $(READY) ## Fuzz what reads bytes from outside, for SECONDS=600.
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
@@ -56,6 +75,10 @@ fuzz: $(READY) ## Fuzz what reads bytes from outside, for SECONDS=600.
 
 measure: $(READY) debs ## How soon a plugged USB key is published, and what watching the bus costs.
 	$(BIN)/python -m tests.measure.usb_bus
+
+bench: $(READY) ## Measure everything beside its floor and write docs/performance.md; BENCH='--quick --only NAME' for less.
+	@$(MAKE) --no-print-directory packages TEST_DEBS="$(BENCH_DEBS)"
+	$(BIN)/python -m tests.bench.benchmark $(BENCH)
 
 faults: $(READY) debs ## Play every fault ten times and write docs/faults.md; for a machine that does nothing else.
 	$(AS_ROOT) $(BIN)/python -m tests.netsite.fault_table --rounds 10 --sites 2
@@ -69,6 +92,12 @@ format: $(READY) ## Put the code into its form.
 
 docs: $(READY) ## Write the pages that are made from the code.
 	$(BIN)/python -m console.settings_page > docs/settings.md
+
+older: $(READY) debs ## Freeze the release REF (a tag), which the tests run beside this tree, and what it stores.
+	rm -f tests/integration/mixed/older/*.whl
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir tests/integration/mixed/older \
+	  'git+file://$(CURDIR)@$(REF)'
+	$(BIN)/python -m tests.integration.mixed.stored_state
 
 screenshots: $(READY) packages ## Take the README's pictures of the web page from the demo.
 	$(BIN)/python -m tests.integration.page.pictures docs/pictures
@@ -114,7 +143,23 @@ $(KERNEL): tests/kernel/fetch | packages
 	tests/kernel/fetch $@
 	@touch $@
 
+$(HELM): tests/integration/chart/fetch-helm | $(READY)
+	tests/integration/chart/fetch-helm $@
+	@touch $@
+
 $(STAND_IN): tests/integration/containers/make-stand-in | packages
 	@$(SUDO) apt-get update -qq || echo "apt could not look for the newest packages; perhaps it knows some."
 	@mkdir -p $(@D)
 	$(SUDO) tests/integration/containers/make-stand-in $@
+
+$(MACHINE): tests/integration/packages/make-machine | packages
+	@$(SUDO) apt-get update -qq || echo "apt could not look for the newest packages; perhaps it knows some."
+	@mkdir -p $(@D)
+	$(SUDO) tests/integration/packages/make-machine $@
+
+$(GRAFANA)/package-lock.json: tests/integration/monitoring/types/package-lock.json
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; }
+	@mkdir -p $(@D)
+	cp tests/integration/monitoring/types/package.json $(@D)
+	cp $< $@ && npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund || { rm -f $@; exit 1; }

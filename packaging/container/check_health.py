@@ -1,46 +1,48 @@
 #!/opt/twinkey/bin/python -IS
 """Whether the daemon of this container does its work: exit code 0, or a sentence that says what is missing.
 
-The coordinator has an answer to serve; the agent's report is seen by the site. Both are asked on the coordinator's
-socket, which the two containers of a node share. etcd may be out of reach: then the last answer holds.
+The coordinator has an answer to serve; the agent's report is seen by the site. Both are asked of the node's
+coordinator, without a token, where the agent's settings say that it answers. etcd may be out of reach: then the last
+answer holds.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import socket
+import ssl
 import sys
-from http import HTTPStatus
+import tomllib
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
-SOCKET = "/run/twinkey/coordinator.sock"
+SETTINGS = Path("/etc/twinkey/agent.toml")
 WITHIN = 4.0
 
 
-def ask(path: str) -> tuple[int, bytes]:
-    """Return code and body of the coordinator's answer; OSError where it does not answer."""
-    with socket.socket(socket.AF_UNIX) as coordinator:
-        coordinator.settimeout(WITHIN)
-        coordinator.connect(SOCKET)
-        coordinator.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-        with coordinator.makefile("rb") as answer:
-            head, _, body = answer.read().partition(b"\r\n\r\n")
-    return int(head.split()[1]), body
+def setting(document: dict[str, Any], name: str, default: str = "") -> str:
+    """Return one of the agent's settings: from the environment, else from its file."""
+    return os.environ.get(f"TWINKEY_{name.upper()}") or document.get(name, default)
 
 
 def what_is_missing() -> str:
     """Return a sentence, empty where the daemon does its work."""
+    document = tomllib.loads(SETTINGS.read_text(encoding="utf-8")) if SETTINGS.exists() else {}
+    url = setting(document, "coordinator", "http://127.0.0.1:8441").rstrip("/")
     is_agent = b"agent" in Path("/proc/1/cmdline").read_bytes().split(b"\0")
     try:
-        code, body = ask("/v1/status" if is_agent else "/readyz")
-    except OSError as error:
-        return f"the coordinator of this node does not answer: {error}"
-    if code != HTTPStatus.OK:
+        trust = ssl.create_default_context(cafile=setting(document, "coordinator_ca") or None)
+        with urllib.request.urlopen(  # noqa: S310 - the operator's own setting
+            f"{url}/{'metrics' if is_agent else 'readyz'}", timeout=WITHIN, context=trust
+        ) as answer:
+            body = answer.read().decode()
+    except urllib.error.HTTPError:
         return "the coordinator of this node has no answer yet"
-    if is_agent:
-        reachable = {node["managementNodeUuid"]: node["reachable"] for node in json.loads(body)["nodes"]}
-        return "" if reachable.get(os.environ["TWINKEY_NODE"]) else "the site does not see the report of this agent"
+    except OSError as error:
+        return f"the coordinator of this node does not answer at {url}: {error}"
+    if is_agent and f'twinkey_node_reachable{{node="{setting(document, "node")}"}} 1.0\n' not in body:
+        return "the site does not see the report of this agent"
     return ""
 
 

@@ -1,6 +1,7 @@
 """The site of `docker-compose.ha.yml` on the tests' own Docker daemon: people's commands, and what a client sees.
 
-The images are those of the repository. What they are built on is made here, in the place of the official images.
+Twinkey's images are those of the repository. The official ones that are used beside them, and what images are built on,
+are made here under their names, of what Debian has of the same programs.
 """
 
 from __future__ import annotations
@@ -8,11 +9,17 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
+import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from docker.models.containers import Container
 
@@ -24,12 +31,22 @@ ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.ha.yml"
 USB_FILE = ROOT / "docker-compose.usb.yml"
 STAND_IN = ROOT / ".cache" / "containers" / "stand-in.tar"
-OFFICIAL = ("debian:bookworm-slim", "python:3.11-slim-bookworm")
+BUILT_ON = ("debian:bookworm-slim", "python:3.11-slim-bookworm")
+NOBODY = 65534
+PROGRAMS = {
+    "etcd": ("etcd", "etcdctl"),
+    "prometheus": ("prometheus", "promtool"),
+    "alertmanager": ("prometheus-alertmanager", "amtool"),
+}
+"""Of Debian's packages, by what the official image is called in the end."""
+TEMPLATES = Path("/usr/share/prometheus/alertmanager")
+"""Of Debian's Alertmanager, which has them beside it and not in it."""
 PROJECT = "twinkey-test"
 NET = "10.213.78"
 SUBNET = f"{NET}.0/24"
 VIRTUAL_IP = 10
 NODES = {"a": 21, "b": 22}
+WITNESS, PROMETHEUS = 23, 31
 """Last parts of addresses."""
 Environment = Mapping[str, str]
 NOTHING: Environment = {}
@@ -41,13 +58,21 @@ class CommandError(AssertionError):
     """A command has failed; the text is what it printed."""
 
 
-class ComposeSite:
-    """One site; `folder` is empty and holds the settings of the docker command."""
+class Answer(NamedTuple):
+    """What a coordinator answered."""
 
-    def __init__(self, daemon: DockerDaemon, folder: Path) -> None:
+    status: int
+    body: bytes
+
+
+class ComposeSite:
+    """One site; `folder` is empty and holds the settings of the docker command. Alerts go to `webhook`."""
+
+    def __init__(self, daemon: DockerDaemon, folder: Path, webhook: str) -> None:
         plugins = folder / "cli-plugins"
         plugins.mkdir()
         (plugins / "docker-compose").symlink_to(Path(sys.executable).with_name("docker-compose"))
+        self._daemon = daemon
         self._docker = daemon.client()
         machine = {name: value for name, value in os.environ.items() if not name.startswith(("TWINKEY_", "COMPOSE_"))}
         self._environment = machine | {
@@ -55,13 +80,13 @@ class ComposeSite:
             "DOCKER_CONFIG": str(folder),
             "COMPOSE_PROJECT_NAME": PROJECT,
             "TWINKEY_NET": NET,
+            "ALERT_WEBHOOK": webhook,
             # The builder that comes with the daemon. It makes one image after the other, so that they share what is
             # alike, and on this machine's network, since the daemon has none of its own.
             "DOCKER_BUILDKIT": "0",
             "COMPOSE_PARALLEL_LIMIT": "1",
             "BUILD_NETWORK": "host",
         }
-        self._token = ""
         self._whole = frozenset[str]()
 
     def compose(self, *words: str, files: tuple[Path, ...] = (FILE,), environment: Environment = NOTHING) -> str:
@@ -87,14 +112,39 @@ class ComposeSite:
         """Run a service once, as people do, and return what it prints."""
         return self.compose("run", "--rm", "-T", service, *words, environment=environment)
 
+    def in_image(self, folder: Path, *words: str) -> None:
+        """Run Twinkey's image as root, without a network, with a folder of this machine at /site."""
+        mounted = {str(folder): {"bind": "/site", "mode": "rw"}}
+        self._docker.containers.run("twinkey", words, user="0", network_mode="none", volumes=mounted, remove=True)
+
     def build(self) -> None:
-        """Build the images."""
+        """Build Twinkey's images, and make those that stand in for official ones."""
         assert STAND_IN.exists(), "there is no stand-in for the official images: run the tests with 'make containers'"
         image = self._docker.api.import_image(str(STAND_IN), repository="stand-in")
         assert "error" not in image, image
-        for name in OFFICIAL:
+        for name in BUILT_ON:
             self._docker.images.get("stand-in").tag(name)
+        for service in ("etcd-a", "prometheus", "alertmanager"):
+            self._make_official(self.config()["services"][service]["image"])
         self.compose("build")
+
+    def config(self, *files: Path, environment: Environment = NOTHING) -> dict[str, Any]:
+        """Return what Compose understands of these files, of the first one when none is named."""
+        text = self.compose("config", "--format", "json", files=files or (FILE,), environment=environment)
+        understood: dict[str, Any] = json.loads(text)
+        return understood
+
+    def _make_official(self, image: str) -> None:
+        """Make what stands in for an official image: its programs, where it has them, as its user, and no shell."""
+        name = image.rpartition("/")[2].partition(":")[0]
+        folder = "/usr/local/bin" if name == "etcd" else "/bin"
+        programs = {f"{folder}/{each.removeprefix('prometheus-')}": program_file(each) for each in PROGRAMS[name]}
+        if name == "etcd":
+            self._daemon.make_image(image, programs)
+        else:
+            entry = (f'ENTRYPOINT ["/bin/{name}"]', f"USER {NOBODY}", f"VOLUME /{name}")
+            beside = {str(TEMPLATES): TEMPLATES} if name == "alertmanager" else {}
+            self._daemon.make_image(image, programs | beside, {f"/{name}": NOBODY}, entry)
 
     def up(self) -> None:
         """Start what does not run, and wait until everything is healthy."""
@@ -110,7 +160,8 @@ class ComposeSite:
     def down(self) -> None:
         """Remove everything, with what was kept."""
         self.compose("--profile", "*", "down", "--volumes")
-        self._token = ""
+        for known in ("token", "authority"):
+            self.__dict__.pop(known, None)
 
     def stop_node(self, label: str) -> None:
         """Stop all of a node, and the etcd member beside it."""
@@ -131,14 +182,53 @@ class ComposeSite:
 
     def status(self, place: int = VIRTUAL_IP) -> Status:
         """Return what is answered at an address of the site; OSError where nobody does."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        request = urllib.request.Request(f"{url_of(place)}/v1/status", headers=headers)  # noqa: S310 - ours
+        answer = self.ask(place, "GET", "/v1/status")
+        if answer.status != http.HTTPStatus.OK:
+            raise ConnectionError(f"it answered {answer.status}: {answer.body!r}")
+        status: Status = json.loads(answer.body)
+        return status
+
+    def ask(self, place: int, method: str, path: str, body: bytes | None = None, token: str = "") -> Answer:
+        """Ask at an address of the site, with the administrator's token unless another is given; OSError: nobody is."""
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        request = urllib.request.Request(url_of(place) + path, body, headers, method=method)  # noqa: S310 - ours
+        trust = ssl.create_default_context(cadata=self.authority)
         try:
-            with urllib.request.urlopen(request, timeout=ASKED_AGAIN) as answer:  # noqa: S310
-                status: Status = json.load(answer)
+            with urllib.request.urlopen(request, timeout=ASKED_AGAIN, context=trust) as answer:  # noqa: S310
+                return Answer(answer.status, answer.read())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.read())
         except http.client.HTTPException as error:  # the node was stopped while it answered
             raise ConnectionError(f"half an answer: {error}") from error
-        return status
+
+    def asked_of_prometheus(self, expression: str) -> list[dict[str, Any]]:
+        """Return Prometheus's answer to an expression now."""
+        query = urllib.parse.urlencode({"query": expression})
+        url = f"http://{NET}.{PROMETHEUS}:9090/api/v1/query?{query}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        return found
+
+    def etcdctl(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run this machine's etcdctl on the member of the witness."""
+        return subprocess.run(
+            [program_file("etcdctl"), "--endpoints", f"https://{NET}.{WITNESS}:2379", *words],
+            env={"ETCDCTL_API": "3", "ETCDCTL_DIAL_TIMEOUT": "3s", "ETCDCTL_COMMAND_TIMEOUT": "3s"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def read(self, service: str, path: str) -> str:
+        """Return a file as a service reads it.
+
+        Raises:
+            CommandError: it cannot.
+        """
+        code, output = self.containers()[service].exec_run(["cat", path])
+        if code:
+            raise CommandError(output.decode())
+        return str(output.decode())
 
     def shown(self, place: int, shows: Callable[[Status], object], within: float) -> Status:
         """Return the first status at an address of which `shows` is true; a failure tells the last one."""
@@ -154,13 +244,18 @@ class ComposeSite:
             raise AssertionError(f"{error}; .{place} shows {last[0]}") from error
         return last[0]
 
-    @property
+    @cached_property
     def token(self) -> str:
-        """The token that was made for whoever tries the site out."""
-        if not self._token:
-            text = self.compose("run", "--rm", "-T", "--entrypoint", "cat", "twinkey", "/etc/twinkey/token")
-            self._token = text.strip()
-        return self._token
+        """The token of whoever founded the site."""
+        return self._founded("token")
+
+    @cached_property
+    def authority(self) -> str:
+        """The certificate of the site's authority."""
+        return self._founded("ca.pem")
+
+    def _founded(self, name: str) -> str:
+        return self.compose("run", "--rm", "-T", "--entrypoint", "cat", "twinkey", f"/etc/twinkey/{name}").strip()
 
     def holders(self) -> list[str]:
         """Return the nodes whose network has the virtual IP, as their kernels say."""
@@ -173,6 +268,13 @@ class ComposeSite:
             if f"node-{label}" in nodes
         }
         return [label for label, table in tables.items() if f" {NET}.{VIRTUAL_IP}\n" in table]
+
+
+def program_file(name: str) -> Path:
+    """Return where a program of this machine is."""
+    found = shutil.which(name)
+    assert found, f"there is no {name}: 'make debs' installs what the tests use of Debian"
+    return Path(found).resolve()
 
 
 def is_well(container: Container) -> bool:
@@ -188,7 +290,7 @@ def shown_holders(status: Status) -> list[str]:
 
 def url_of(place: int) -> str:
     """Return where the address with this last part answers."""
-    return f"http://{NET}.{place}:8441"
+    return f"https://{NET}.{place}:8441"
 
 
 def other(label: str) -> str:

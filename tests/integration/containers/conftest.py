@@ -10,9 +10,10 @@ import pytest
 from testcontainers.core.config import testcontainers_config
 
 from cluster.local_etcd import find_etcd
-from tests.integration.containers.compose_site import SUBNET, ComposeSite
+from tests.integration.containers.compose_site import NET, SUBNET, ComposeSite
 from tests.integration.containers.docker_daemon import DockerDaemon, passed_on
 from tests.integration.containers.etcd_containers import BRIDGE, IMAGE, EtcdContainers
+from tests.integration.containers.webhook import Webhook, listening
 from tests.site import LiveSite
 
 
@@ -50,7 +51,7 @@ def docker_daemon() -> Iterator[DockerDaemon]:
 @pytest.fixture(scope="module")
 def members(docker_daemon: DockerDaemon) -> Iterator[EtcdContainers]:
     """Run three members."""
-    docker_daemon.make_image(IMAGE, find_etcd())
+    docker_daemon.make_image(IMAGE, {str(find_etcd()): find_etcd()})
     with passed_on("-i", BRIDGE, "-o", BRIDGE):
         members = EtcdContainers(find_etcd())
         try:
@@ -81,9 +82,18 @@ def site(running: ContainerSite) -> ContainerSite:
 
 
 @pytest.fixture(scope="module")
-def built(docker_daemon: DockerDaemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeSite]:
+def webhook() -> Iterator[Webhook]:
+    """Listen where the containers of the compose file find this machine."""
+    with listening(f"{NET}.1") as webhook:
+        yield webhook
+
+
+@pytest.fixture(scope="module")
+def built(
+    docker_daemon: DockerDaemon, webhook: Webhook, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ComposeSite]:
     """Build the images of the compose file; nothing of its site exists yet, nor afterwards."""
-    site = ComposeSite(docker_daemon, tmp_path_factory.mktemp("compose"))
+    site = ComposeSite(docker_daemon, tmp_path_factory.mktemp("compose"), webhook.url)
     with passed_on("-s", SUBNET, "-d", SUBNET):
         try:
             site.build()

@@ -9,7 +9,7 @@ import io
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.waiting import eventually_sync
 
 STARTED_WITHIN = 20.0
 INSTALL = "install it with 'apt-get install docker.io'"
+NOTHING: Mapping[str, int] = {}
 
 
 class DockerDaemon:
@@ -75,13 +76,26 @@ class DockerDaemon:
         for left in self._folder.glob("exec/netns/*"):  # it holds the namespaces that its containers shared with it
             subprocess.run(["umount", left], check=False)  # noqa: S607
 
-    def make_image(self, name: str, program: Path) -> None:
-        """Make an image of a program and of the libraries that it is linked with, and of nothing else."""
+    def make_image(
+        self, name: str, files: Mapping[str, Path], owned: Mapping[str, int] = NOTHING, how: tuple[str, ...] = ()
+    ) -> None:
+        """Make an image of programs and folders, by the place of each, and of the libraries that programs need.
+
+        It has nothing else but the empty folders `owned`, by their user. `how`: further lines of a Dockerfile.
+        """
         image = io.BytesIO()
         with tarfile.open(fileobj=image, mode="w", dereference=True) as tar:
-            for file in (program, *libraries(program)):
-                tar.add(file, str(file).lstrip("/"))
-        self.client().api.import_image_from_data(image.getvalue(), repository=name)
+            for place, file in files.items():
+                tar.add(file, place.lstrip("/"))
+            for library in {library for file in files.values() for library in libraries(file)}:
+                tar.add(library, str(library).lstrip("/"))
+            for folder, user in owned.items():
+                entry = tarfile.TarInfo(folder.lstrip("/"))
+                entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, user, user
+                tar.addfile(entry)
+        repository, _, tag = name.partition(":")
+        answer = self.client().api.import_image_from_data(image.getvalue(), repository, tag or None, list(how))
+        assert "error" not in answer, answer
 
 
 @contextmanager

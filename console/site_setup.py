@@ -27,7 +27,8 @@ from console.site_settings import ETC, UNIT, UNIT_FILE
 from console.terminal import printable
 
 DEFAULT = Path(ETC)
-SYSTEMD = Path("/etc/systemd/system")
+SYSTEMD = Path("/run/systemd/system")
+"""It is there where systemd runs."""
 _MODE = 0o644
 
 etc_option = click.option(

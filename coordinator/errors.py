@@ -62,6 +62,17 @@ def not_ready() -> ApiError:
     )
 
 
+def not_known(so: str) -> ApiError:
+    """What is stored cannot be used, such as by an older version; `so` says what cannot be done therefore."""
+    return ApiError(
+        503,
+        "not-known",
+        f"What is stored of this site cannot be used just now, so {so}.",
+        hint="See the reasons in GET /v1/status, and ask again when they are gone.",
+        headers={"Retry-After": "2"},
+    )
+
+
 def bad_parameter(name: str, given: str, allowed: str) -> ApiError:
     """A query parameter that is not what it must be."""
     return ApiError(

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from coordinator.answers import Told, shown, state, told
 from coordinator.calls import SERVICES, Call, Parameter, as_json
-from coordinator.errors import ApiError, bad_parameter
+from coordinator.errors import ApiError, bad_parameter, not_known
 from licensing.ledger import Ledger, Site
 from licensing.preview import NotInserted, RemovalPreview, preview_removal
 from licensing.seen import InsertedKey, NodeView, Reading
@@ -60,13 +60,7 @@ def _as_told(views: tuple[NodeView, ...], status: Status) -> tuple[NodeView, ...
 
 def _needed(site: Site | None, ledger: Ledger | None) -> tuple[Site, Ledger]:
     if site is None or ledger is None:
-        raise ApiError(
-            503,
-            "not-known",
-            "What is stored of this site cannot be used just now, so nothing can be foretold.",
-            hint="See the reasons in GET /v1/status, and ask again when they are gone.",
-            headers={"Retry-After": "2"},
-        )
+        raise not_known("nothing can be foretold")
     return site, ledger
 
 

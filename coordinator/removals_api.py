@@ -9,7 +9,7 @@ from aiohttp import web
 
 from coordinator.answers import Told, shown, state, told
 from coordinator.calls import SERVICES, Call, as_json
-from coordinator.errors import ApiError
+from coordinator.errors import not_known
 from licensing.removals import KeyRemoval, removals
 from licensing.status import BufferStatus
 
@@ -25,13 +25,7 @@ async def get_removals(request: web.Request) -> web.Response:
     """Answer with the newest removal first, also while nobody leads: then with what was seen last."""
     status, ledger = shown(request).status, request.app[SERVICES].outlook.look().ledger
     if ledger is None:
-        raise ApiError(
-            503,
-            "not-known",
-            "What is stored of this site's USB keys cannot be used just now.",
-            hint="See the reasons in GET /v1/status, and ask again when they are gone.",
-            headers={"Retry-After": "2"},
-        )
+        raise not_known("its removals cannot be told")
     return state(request, RemovalsAnswer(inventories=removals(ledger), buffer=status.buffer, **told(status)))
 
 

@@ -18,7 +18,7 @@ from coordinator.backup import Backup, BadBackup, SealedBackup, seal, unseal
 from coordinator.bodies import decode_body, read_within
 from coordinator.calls import SERVICES, Call, Services, as_json, with_one_of
 from coordinator.desk import Receipt
-from coordinator.errors import ApiError, not_ready
+from coordinator.errors import ApiError, not_known, not_ready
 from coordinator.ordering import CHANGED, answer_of, give, json_answer
 from coordinator.orders import AddNode, Restore
 from coordinator.restoring import BUSY, on_its_way, refusal_of
@@ -58,8 +58,10 @@ async def get_backup(request: web.Request) -> web.Response:
     outlook = services.outlook
     facts = outlook.look()
     snapshot = snapshot_of(facts)
-    if snapshot is None or not outlook.mirror.connected:
+    if not outlook.mirror.connected:
         raise not_ready()
+    if snapshot is None:
+        raise not_known("there is nothing whole to back up") if services.board.answer else not_ready()
     if on_its_way(snapshot.ledger) is not None:
         raise _refused(BUSY)
     try:

@@ -11,7 +11,7 @@ from cluster.records import missing_records, verify_stored
 from cluster.store import StoreError
 from coordinator.answers import state, store_away
 from coordinator.calls import ADMITTED, SERVICES, Call, Services, as_json
-from coordinator.errors import not_ready
+from coordinator.errors import not_known, not_ready
 from coordinator.guarding import GUARD
 from licensing.ledger import Restored
 from licensing.records import ChainHead
@@ -45,7 +45,7 @@ async def verify_records(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     ledger = services.outlook.look().ledger
     if ledger is None:
-        raise not_ready()
+        raise not_known("the history cannot be verified") if services.board.answer else not_ready()
     head = ChainHead(ledger.record_count, ledger.record_hash) if ledger.record_count else ChainHead()
     try:
         altered = await verify_stored(services.store, services.keys, head, ledger.restored)

@@ -1,4 +1,7 @@
-"""The release before this one, frozen as a wheel beside this file, and sites on which it runs beside this version."""
+"""The release before this one, frozen as a wheel beside this file, and sites on which it runs beside this version.
+
+Before there was a release the wheel is a made-up one: this tree as it was without what `Report.version` brought.
+"""
 
 from __future__ import annotations
 

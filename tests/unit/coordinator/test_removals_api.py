@@ -10,11 +10,13 @@ import pytest
 
 from licensing.ledger import KeyState
 from tests.unit.coordinator.running import Coordinator, Site, ready
-from tests.unit.coordinator.serving import AUTH, PLATFORM, Client, Node, body_of, refusal, serving
+from tests.unit.coordinator.serving import AS_ADMIN, AUTH, PLATFORM, Client, Node, body_of, refusal, serving
 from tests.unit.coordinator.stored import KEYS, SECOND, A, B, Hands
 from tests.waiting import eventually
 
 PATH = "/v1/licenses/removals"
+VERIFICATION = "/v1/licenses/records/verification"
+BACKUP = "/v1/site/backup"
 
 
 @pytest.fixture
@@ -111,16 +113,17 @@ async def test_before_the_first_status_everybody_is_asked_to_wait() -> None:
         assert (await refusal(await node.get(PATH)))[:2] == (503, "not-ready")
 
 
-async def test_a_ledger_that_cannot_be_read_tells_nothing(site: Site, client: Client) -> None:
-    """503 with when to ask again, and not an empty list."""
+@pytest.mark.parametrize("path", [PATH, VERIFICATION, BACKUP], ids=["removals", "verification", "backup"])
+async def test_a_ledger_that_cannot_be_read_tells_nothing(site: Site, client: Client, path: str) -> None:
+    """503 with when to ask again, and not an empty list; nor is it said that nothing was ever published."""
     site.put(KEYS.ledger, b"?")
-    response = await eventually(lambda: _refused(client))
+    response = await eventually(lambda: _refused(client, path))
     assert (await refusal(response))[:2] == (503, "not-known")
     assert response.headers["Retry-After"]
 
 
-async def _refused(client: Client) -> Any:
-    response = await client.get(PATH, headers=AUTH)
+async def _refused(client: Client, path: str) -> Any:
+    response = await client.get(path, headers=AS_ADMIN)
     return response if response.status != 200 else None
 
 

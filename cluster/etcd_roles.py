@@ -62,6 +62,13 @@ def coordinator_role(name: str, keys: Keys) -> Role:
     return Role(name, frozenset({_all(keys, READ), *written}))
 
 
+def is_within(keys: Keys, grant: Grant) -> bool:
+    """Whether it is a right to keys of this site only."""
+    if not grant.end:
+        return grant.start.startswith(keys.prefix.encode())
+    return keys.prefix.encode() <= grant.start < grant.end <= prefix_end(keys.prefix)
+
+
 @dataclass(frozen=True)
 class Told:
     """What was changed, a sentence each; and the users and roles that are none of ours."""
@@ -80,34 +87,58 @@ class EtcdRoles:
     def __init__(self, endpoints: Sequence[str], tls: Tls, timings: Timings | None = None) -> None:
         self._members = Members(endpoints, timings or PATIENT, tls, None)
         self._changes: list[str] = []
+        self._locked: set[str] = set()
+        """Users whose password was made here, and nobody knows it."""
 
-    async def put_right(self, roles: Sequence[Role], former: Iterable[str]) -> Told:
+    async def put_right(self, roles: Sequence[Role], keys: Keys, former: Iterable[str]) -> Told:
         """Let there be these users with exactly these rights, and switch authentication on.
 
-        `former`: how the names of users and roles begin that are the site's and have to go when they are not among
-        these. Others are left alone and told. After Unavailable it can be called again, and goes on; what it returns
-        tells of all that was changed.
+        `former`: how the names of roles begin that have to go, each with the user of its name, when they are not among
+        these and all that they may do is within the site that `keys` are of. Others are left alone and told: they may
+        be those of another site. After Unavailable it can be called again, and goes on; what it returns tells of all
+        that was changed.
         """
-        mine, beginnings = {role.name for role in roles} | {ROOT}, tuple(former)
+        mine, on = {role.name for role in roles} | {ROOT}, await self._is_on()
+        if not on:
+            await self._lock(sorted(mine & await self._users()))
         await self._ensure_user(ROOT, await self._users())
         known = await self._roles()
         for role in roles:
             await self._ensure_role(role, known)
             await self._ensure_user(role.name, await self._users())
         users, known = await self._users(), await self._roles()
-        for name in sorted(users - mine):
-            if name.startswith(beginnings):
-                await self._change(f"the user {name} is gone", "UserDelete", rpc_pb2.AuthUserDeleteRequest(name=name))
-        for name in sorted(known - mine):
-            if name.startswith(beginnings):
-                await self._change(f"the role {name} is gone", "RoleDelete", rpc_pb2.AuthRoleDeleteRequest(role=name))
-        await self._switch_on()
-        strangers = {name for name in (users | known) - mine if not name.startswith(beginnings)}
-        return Told(tuple(self._changes), tuple(sorted(strangers)))
+        gone = await self._within(keys, (name for name in known - mine if name.startswith(tuple(former))))
+        for name in sorted(users & gone):
+            await self._change(f"the user {name} is gone", "UserDelete", rpc_pb2.AuthUserDeleteRequest(name=name))
+        for name in sorted(gone):
+            await self._change(f"the role {name} is gone", "RoleDelete", rpc_pb2.AuthRoleDeleteRequest(role=name))
+        if not on:
+            await self._change("authentication is on", "AuthEnable", rpc_pb2.AuthEnableRequest())
+        return Told(tuple(self._changes), tuple(sorted((users | known) - mine - gone)))
 
     async def close(self) -> None:
         """Close all connections."""
         await self._members.close()
+
+    async def _lock(self, names: Iterable[str]) -> None:
+        """Give users new passwords: while authentication is off anybody may have made them, with one to come back by.
+
+        Where it is on nobody but root can have done so.
+        """
+        for name in names:
+            if name not in self._locked:
+                request = rpc_pb2.AuthUserChangePasswordRequest(name=name, password=_password())
+                await self._change(f"{name} has a new password, which nobody knows", "UserChangePassword", request)
+                self._locked.add(name)
+
+    async def _within(self, keys: Keys, names: Iterable[str]) -> set[str]:
+        """Return those roles that may do something within the site, and nothing elsewhere."""
+        found = set()
+        for name in names:
+            grants = (await self._call("RoleGet", rpc_pb2.AuthRoleGetRequest(role=name))).perm
+            if grants and all(is_within(keys, _grant(each)) for each in grants):
+                found.add(name)
+        return found
 
     async def _ensure_role(self, role: Role, known: set[str]) -> None:
         if role.name not in known:
@@ -129,9 +160,9 @@ class EtcdRoles:
     async def _ensure_user(self, name: str, known: set[str]) -> None:
         """Let there be a user with the role of the same name and no other."""
         if name not in known:
-            password = secrets.token_urlsafe(_PASSWORD_BYTES)  # known to nobody; who shows a certificate needs none
-            request = rpc_pb2.AuthUserAddRequest(name=name, password=password)
+            request = rpc_pb2.AuthUserAddRequest(name=name, password=_password())
             await self._change(f"the user {name} is new", "UserAdd", request)
+            self._locked.add(name)
         answer = await self._call("UserGet", rpc_pb2.AuthUserGetRequest(name=name))
         if name not in answer.roles:
             request = rpc_pb2.AuthUserGrantRoleRequest(user=name, role=name)
@@ -140,10 +171,6 @@ class EtcdRoles:
             if role != name:
                 request = rpc_pb2.AuthUserRevokeRoleRequest(name=name, role=role)
                 await self._change(f"{name} has no longer the role {role}", "UserRevokeRole", request)
-
-    async def _switch_on(self) -> None:
-        if not await self._is_on():
-            await self._change("authentication is on", "AuthEnable", rpc_pb2.AuthEnableRequest())
 
     async def _is_on(self) -> bool:
         """Ask with a password that is wrong: etcd says so where authentication is off. 3.4 has no other way to tell."""
@@ -178,6 +205,11 @@ class EtcdRoles:
             return await getattr(member.auth, method)(request, timeout=limit, metadata=member.metadata)
 
         return await self._members.call(attempt, once=once)
+
+
+def _password() -> str:
+    """Make one that is known to nobody; who shows a certificate needs none."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
 
 
 def _all(keys: Keys, right: str) -> Grant:

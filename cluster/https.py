@@ -13,8 +13,8 @@ _NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
 _PROBLEMS = {
     _NOT_YET_VALID: "its certificate is not valid yet: set the clocks of both machines right",
     _EXPIRED: "its certificate has expired: renew it there, or set this machine's clock right",
-    _OTHER_NAME: "its certificate is not for this name: use a name that it is for, or renew it with this one",
-    _OTHER_ADDRESS: "its certificate is not for this address: use one that it is for, or renew it with this one",
+    _OTHER_NAME: "its certificate is not for this name: use one that it is for, or have one made for this name",
+    _OTHER_ADDRESS: "its certificate is not for this address: use one that it is for, or have one made for this one",
 }
 
 

@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, cast, get_args
 import msgspec
 
 from console.site_authority import Pair
-from console.site_files import AUTHORITY, MACHINE, PUBLIC, WHAT, File, Group, Here, MachineFiles, PairFiles
+from console.site_files import (
+    AUTHORITY,
+    CA,
+    KEEPALIVED,
+    MACHINE,
+    PLATFORM,
+    PUBLIC,
+    TOKEN,
+    WHAT,
+    File,
+    Group,
+    Here,
+    MachineFiles,
+    PairFiles,
+)
 from console.site_settings import ETC, UNIT, UNIT_FILE
 
 if TYPE_CHECKING:
@@ -22,6 +36,10 @@ if TYPE_CHECKING:
 LIMIT = 1_000_000
 """Bytes that no bundle has."""
 _TOP = ETC.removeprefix("/")
+_END = bytes(2 * tarfile.BLOCKSIZE)
+"""What every tar ends with; no file of a bundle has so many zeros."""
+_OF_A_NODE = {path for path in WHAT if not path.startswith(AUTHORITY)} - {TOKEN, PLATFORM, KEEPALIVED}
+_OF_A_WITNESS = {path for path in _OF_A_NODE if path in {MACHINE, CA} or path.startswith("etcd/")}
 
 
 class BadBundle(ValueError):  # noqa: N818 - it says what the file is
@@ -54,9 +72,13 @@ def unpack(data: bytes) -> MachineFiles:
             found = {file.path: file for file in _members(tar)}
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise BadBundle(f"it is no bundle of a site ({error}): take one of `site init` or `site renew`") from error
+    if not data.endswith(_END):
+        raise BadBundle("it is not whole, its end is missing: copy it again")
     try:
         here = msgspec.json.decode(found[MACHINE].data, type=Here)
-        here.plan.machine(here.machine)
+        expected = _OF_A_NODE if here.plan.machine(here.machine).uuid else _OF_A_WITNESS
+        for path in sorted(expected):
+            found[path]
         pairs = tuple(_pairs(found))
     except (KeyError, msgspec.DecodeError) as error:
         raise BadBundle(f"it is not whole ({error}): make it again with `twinkey site renew` and copy that") from error

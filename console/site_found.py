@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +47,7 @@ from licensing.keyring import KeyringInvalid, parse_keyring
 
 V = TypeVar("V", Plan, Here)
 
+_FOUNDING, _JOINING = b"ETCD_INITIAL_CLUSTER_STATE=new\n", b"ETCD_INITIAL_CLUSTER_STATE=existing\n"
 _TOKEN_BYTES = 24
 _SCOPES: dict[str, tuple[str, tuple[str, ...]]] = {
     TOKEN: ("admin", ("read", "usage", "admin")),
@@ -62,6 +64,7 @@ class Done:
     """What a machine is now: whose files were written, what became of them, and until when they are of use.
 
     `bundles`: the other machines' files, by the machine's name. `ends`: of this machine's certificates.
+    `interface`: that of the machine's address, where it is known. `interface_told`: whether keepalived is told of it.
     """
 
     here: Here
@@ -70,6 +73,7 @@ class Done:
     authority_ends: dt.datetime
     bundles: dict[str, Path]
     interface: str | None = None
+    interface_told: bool = True
 
 
 def bundle_of(machine: Machine) -> str:
@@ -105,13 +109,15 @@ def found(wish: Wish, keyring: bytes, etc: Path, now: dt.datetime, interface: st
         plan = decide(wish, now)
     elif different := list(differences(plan, wish)):
         raise Refusal(_another_site(plan, different, etc))
+    else:
+        _check_same_keyring(etc, keyring)
     own = plan.nodes[0]
     _check_here(etc, Here(own.name, plan))
     folder = Folder(etc)
     folder.ensure(File(SITE, msgspec.json.format(msgspec.json.encode(plan)) + b"\n", PRIVATE))
     authority = _authority(folder, plan, now)
     folder.ensure_pair(root_pair(authority, now), renewing=False)
-    shared = _shared(folder, keyring)
+    shared = _shared(folder, plan, keyring)
     files = machine_files(plan, own, authority, shared, now)
     folder.place(files, renewing=False)
     _place_keepalived(folder, plan, own, interface)
@@ -134,7 +140,7 @@ def renew(etc: Path, now: dt.datetime) -> Done:
     _check_here(etc, Here(own.name, plan))
     folder = Folder(etc)
     authority = _authority(folder, plan, now)
-    shared = _shared(folder, None)
+    shared = _shared(folder, plan, None)
     for file in root_pair(authority, now).files:
         folder.replace(file)
     files = machine_files(plan, own, authority, shared, now)
@@ -164,9 +170,9 @@ def join(bundle: bytes, etc: Path, now: dt.datetime, interface: str | None, *, r
     if not (etc / MACHINE).exists():
         _check_nobody(etc, keyring)
     _check_here(etc, here)
-    if replacing:
-        files = _replacing(files)
     folder = Folder(etc)
+    if replacing:
+        files = _replacing(folder, files)
     folder.place(files, renewing=True)
     _place_keepalived(folder, here.plan, files.machine, interface)
     authority = next(file.data for file in files.plain if file.path == CA)
@@ -226,13 +232,26 @@ def _check_keyring(keyring: bytes) -> None:
         raise Refusal(f"the keyring cannot be used: {error}. Take the keyring.json that the vendor gave you") from error
 
 
+def _check_same_keyring(etc: Path, keyring: bytes) -> None:
+    """Refuse a keyring that cannot be used, or that would be taken for one that is in force and is not."""
+    there = etc / KEYRING
+    if not there.exists():
+        _check_keyring(keyring)
+    elif there.read_bytes() != keyring:
+        raise Refusal(
+            f"--keyring is another one than {there}, which stays. To change the site's keyring put the new one there "
+            f"on both nodes and run `systemctl restart twinkey-coordinator twinkey-agent`. To go on with what was "
+            f"begun, give --keyring {there}"
+        )
+
+
 def _another_site(plan: Plan, different: list[str], etc: Path) -> str:
     return "\n".join(
         (
             f"the site {plan.site_id} was founded here on {plan.founded:%Y-%m-%d}, otherwise than is asked for now:",
             *(f"  {each}" for each in different),
             "To finish that one, ask for it as it was. What a site is made of is not changed by founding it again: see",
-            f"docs/recovery.md. To found another one here, stop Twinkey and etcd and move {etc} away.",
+            f"docs/install.md. To found another one here, stop Twinkey and etcd and move {etc} away.",
         )
     )
 
@@ -256,25 +275,42 @@ def _decoded(etc: Path, path: str, kind: type[V]) -> V | None:
 def _authority(folder: Folder, plan: Plan, now: dt.datetime) -> Authority:
     """Return the site's authority, which is made where there is none."""
     key, certificate = folder.read(CA_KEY), folder.read(CA)
-    if key is None and certificate is not None:
+    if key is None and first_there(folder.etc, _after_authority(plan)):
+        lost = f"{folder.etc / CA_KEY} is missing: restore it"
+        if certificate is None:
+            lost = f"{folder.etc / CA_KEY} and {folder.etc / CA} are missing: restore both"
         raise Refusal(
-            f"{folder.etc / CA_KEY} is missing: restore it from a backup. Without it no certificate can be renewed; if "
-            f"it is lost, found the site anew: docs/install.md says how"
+            f"{lost} from a backup. Without the key no certificate can be renewed; if it is lost, found the site anew: "
+            f'docs/install.md says how under "The authority is lost"'
         )
     try:
         key = key or new_key()
         folder.ensure(File(CA_KEY, key, PRIVATE))
         certificate = certificate or certify(key, plan.site_id, now)
         folder.ensure(File(CA, certificate))
-        return Authority(key, certificate)
+        authority = Authority(key, certificate)
     except BadAuthority as error:
         raise Refusal(f"{folder.etc / CA_KEY} and {folder.etc / CA}: {error}. Restore both from a backup") from error
+    if authority.ends <= now:
+        raise Refusal(
+            f"the site's authority ended on {authority.ends:%Y-%m-%d}, and what it signs counts no more. Make a new "
+            f'one: docs/install.md says how under "The authority is lost"'
+        )
+    return authority
 
 
-def _shared(folder: Folder, keyring: bytes | None) -> Shared:
+def _after_authority(plan: Plan) -> Iterator[str]:
+    """Return the files that are there only when the authority has been made."""
+    yield CA
+    yield from (path for path in WHAT if path == MACHINE or (path.endswith((".pem", ".key")) and path != CA_KEY))
+    yield from map(bundle_of, plan.machines[1:])
+
+
+def _shared(folder: Folder, plan: Plan, keyring: bytes | None) -> Shared:
     """Return what both nodes have alike, which is made where it is missing."""
     tokens = folder.read(TOKENS)
     if tokens is None:
+        _check_no_tokens(folder.etc, plan)
         for path in _SCOPES:
             folder.ensure(File(path, f"{secrets.token_urlsafe(_TOKEN_BYTES)}\n".encode(), PRIVATE))
         tokens = _token_file(folder)
@@ -284,6 +320,18 @@ def _shared(folder: Folder, keyring: bytes | None) -> Shared:
     if keyring is None or authority is None:
         raise Refusal(f"{folder.etc / KEYRING} is missing: run `twinkey site init` again, as it was run at first")
     return Shared(authority, keyring, tokens, folder.read(TOKEN), folder.read(PLATFORM))
+
+
+def _check_no_tokens(etc: Path, plan: Plan) -> None:
+    """Refuse to make tokens that the other node would not know: it may have those that were made before."""
+    peer = plan.peer_of(plan.nodes[0])
+    if peer and (etc / MACHINE).exists():
+        raise Refusal(
+            f"{etc / TOKENS} is missing, and has to be the same on both nodes: copy /etc/twinkey/{TOKENS} of "
+            f"{peer.name} there, and {TOKEN} and {PLATFORM} too where {peer.name} has them. If {peer.name} has not "
+            f"joined yet, take them from its bundle: "
+            f"`tar -xpf {etc / bundle_of(peer)} -C {etc} --strip-components=2 --wildcards '*token*'`"
+        )
 
 
 def _token_file(folder: Folder) -> bytes:
@@ -298,7 +346,12 @@ def _bundle(plan: Plan, machine: Machine, authority: Authority, shared: Shared, 
     return File(bundle_of(machine), pack(machine_files(plan, machine, authority, shared, now), now), PRIVATE)
 
 
-def _replacing(files: MachineFiles) -> MachineFiles:
+def _replacing(folder: Folder, files: MachineFiles) -> MachineFiles:
+    """Return the files with etcd's settings for a cluster that runs; settings that are there are changed to that."""
+    there = folder.read(ETCD_ENV)
+    changed = there and there.replace(_FOUNDING, _JOINING)
+    if changed and changed != there:
+        folder.replace(File(ETCD_ENV, changed))
     env = File(ETCD_ENV, etcd_env(files.here.plan, files.machine, "existing").encode())
     return files._replace(plain=tuple(env if file.path == ETCD_ENV else file for file in files.plain))
 
@@ -313,4 +366,6 @@ def _done(folder: Folder, here: Here, authority_ends: dt.datetime, interface: st
     there = [data for data in map(folder.read, pairs) if data is not None]
     others = here.plan.machines[1:] if here.machine == here.plan.nodes[0].name else ()
     bundles = {machine.name: folder.etc / bundle_of(machine) for machine in others}
-    return Done(here, folder.outcome, min(map(ends_at, there)), authority_ends, bundles, interface)
+    keepalived = folder.read(KEEPALIVED)
+    told = keepalived is None or interface is None or interface.encode() in keepalived.split()
+    return Done(here, folder.outcome, min(map(ends_at, there)), authority_ends, bundles, interface, told)

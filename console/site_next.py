@@ -10,6 +10,8 @@ from console.site_files import Here
 from console.site_plan import Machine, Plan
 from console.site_settings import ETC
 
+KEEPALIVED = "/etc/keepalived/keepalived.conf"
+
 
 class Step(NamedTuple):
     """One thing to do, and the commands that do it."""
@@ -63,6 +65,8 @@ def after_renewing(here: Here, bundles: dict[str, Path], *, founder: bool) -> tu
     return tuple(steps)
 
 
+LINK = f"[ {KEEPALIVED} -ef {ETC}/keepalived.conf ] || ln -s {ETC}/keepalived.conf {KEEPALIVED}"
+"""It can be repeated, and fails where keepalived has settings of something else."""
 ETCD = ("systemctl daemon-reload", "systemctl enable etcd", "systemctl restart etcd")
 _LOOK = Step("Look at the site:", ("twinkey status", "twinkey doctor"))
 
@@ -80,5 +84,5 @@ def _daemons(plan: Plan, when: str = "On both nodes start Twinkey") -> Iterable[
     if plan.virtual_ip:
         yield Step(
             "On both nodes let keepalived move the virtual IP:",
-            (f"ln -s {ETC}/keepalived.conf /etc/keepalived/keepalived.conf", "systemctl restart keepalived"),
+            (LINK, "systemctl restart keepalived"),
         )

@@ -73,7 +73,9 @@ class Folder:
         if not there:
             self._write(file)
             self.outcome.written.append(file.path)
-        elif self._put_right(file):
+            return
+        self._make_folders(file)
+        if self._put_right(file):
             self.outcome.put_right.append(file.path)
         else:
             self.outcome.kept.append(file.path)
@@ -97,10 +99,16 @@ class Folder:
         (self.outcome.replaced if there else self.outcome.written).append(file.path)
 
     def _write(self, file: File) -> None:
-        path = self.etc / file.path
-        _make_folder(path.parent, CLOSED if path.parent.name == AUTHORITY else OPEN)
-        group = self._group(file)
-        write_whole(path, file.data, file.mode, group)
+        self._make_folders(file)
+        write_whole(self.etc / file.path, file.data, file.mode, self._group(file))
+
+    def _make_folders(self, file: File) -> None:
+        """Make the folders of a file, whatever the umask is; those that are there are put right."""
+        folder = (self.etc / file.path).parent
+        if _make_folder(self.etc, OPEN):
+            self.outcome.put_right.append("./")
+        if folder != self.etc and _make_folder(folder, CLOSED if folder.name == AUTHORITY else OPEN):
+            self.outcome.put_right.append(f"{folder.name}/")
 
     def _put_right(self, file: File) -> bool:
         """Give the file to whom it is for; return whether it was another's."""
@@ -136,7 +144,14 @@ def _is_newer(pair: Pair, than: Pair) -> bool:
     return mine is not None and (other is None or mine > other)
 
 
-def _make_folder(folder: Path, mode: int) -> None:
+def _make_folder(folder: Path, mode: int) -> bool:
+    """Make a folder with this mode; return whether one was there that was too closed, or too open to be CLOSED."""
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(mode)
+        return False
+    there = stat.S_IMODE(folder.stat().st_mode)
+    wanted = mode if mode == CLOSED else there | mode
+    if there != wanted:
+        folder.chmod(wanted)
+    return there != wanted

@@ -9,7 +9,7 @@ import re
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from cluster.identity import BadIdentity, parse_uuid
@@ -131,9 +131,34 @@ def usual_address(text: str, what: str) -> str:
         address = ip_address(text)
     except ValueError as error:
         raise BadPlan(f"{what} has to be an IP address, and {text!r} is none: write NAME=192.0.2.1") from error
+    if isinstance(address, IPv6Address) and (address.scope_id or address.is_link_local):
+        raise BadPlan(
+            f"{what} has to be one that is the same on every machine, and {text} is of one link: take another"
+        )
     if address.is_unspecified or address.is_multicast:
         raise BadPlan(f"{what} has to be one at which the other machines reach it, and {text} is not")
     return str(address)
+
+
+def named_uuids(texts: Iterable[str]) -> dict[str, str]:
+    """Read NAME=UUID, each name once.
+
+    Raises:
+        BadPlan
+    """
+    uuids: dict[str, str] = {}
+    for text in texts:
+        name, sign, given = text.partition("=")
+        if not sign:
+            raise BadPlan(f"--uuid {text}: write NAME=UUID, with the name of a node")
+        try:
+            node = parse_uuid(given, f"--uuid {text}")
+        except BadIdentity as error:
+            raise BadPlan(str(error)) from error
+        if name in uuids:
+            raise BadPlan(f"--uuid names {name} twice: give each node one uuid")
+        uuids[name] = node
+    return uuids
 
 
 def decide(wish: Wish, now: dt.datetime) -> Plan:
@@ -206,8 +231,8 @@ def _rest_wrong(wish: Wish) -> Iterator[str]:
             yield str(error)
     if len(set(wish.uuids.values())) < len(wish.uuids):
         yield "two nodes have the same --uuid: each machine has its own"
-    if not _BUS.fullmatch(wish.bus):
-        yield f"--bus is usb, or simulated: and the absolute path of a folder, and not {wish.bus}"
+    if not _BUS.fullmatch(wish.bus) or not wish.bus.isprintable():
+        yield f"--bus is usb, or simulated: and the absolute path of a folder in plain text, and not {wish.bus!r}"
     try:
         drivers_with(map(parse_ids, wish.stick_ids))
     except ValueError as error:

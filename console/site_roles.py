@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import time
 from pathlib import Path
 
 import click
+import msgspec
 
 from cluster.etcd_access import Tls
 from cluster.etcd_roles import EtcdRoles, Role, Told, agent_role, coordinator_role
 from cluster.keys import Keys
+from cluster.settings import Endpoint
 from cluster.store import PermissionRefused, StoreError, Unavailable
+from console.site_authority import ends_at
 from console.site_files import AGENTS, CA, COORDINATORS, ROOT, agent_user, coordinator_user
 from console.site_found import Refusal, read_plan
 from console.site_plan import Plan
@@ -30,13 +34,15 @@ def give_roles(etc: Path, endpoints: tuple[str, ...], patience: float, *, as_jso
         raise click.ClickException(f"{refusal}.") from refusal
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}. Run this as root.") from error
-    tls = Tls(etc / CA, etc / f"{ROOT}.pem", etc / f"{ROOT}.key")
+    members = tuple(map(_member, endpoints)) or plan.endpoints(plan.nodes[0])
+    tls = _root(etc)
     try:
         with waiting("Asking etcd"):
-            members = endpoints or plan.endpoints(plan.nodes[0])
-            told = asyncio.run(_put_right(members, tls, roles_of(plan), patience))
+            told = asyncio.run(_put_right(members, tls, plan, patience))
     except Unavailable as error:
         text = f"{error}. Start etcd on two of the site's machines, on one of a site of one node, and run this again."
+        if endpoints:
+            text += " Of those that --endpoints names one has to be running."
         raise click.ClickException(printable(text)) from error
     except PermissionRefused as error:
         text = f"{error}. Another than this site's root has switched authentication on: restore {etc} from a backup."
@@ -54,14 +60,49 @@ def roles_of(plan: Plan) -> tuple[Role, ...]:
     return (*agents, *coordinators)
 
 
-async def _put_right(endpoints: tuple[str, ...], tls: Tls, roles: tuple[Role, ...], patience: float) -> Told:
+def _member(text: str) -> str:
+    """Read the address of an etcd member, as people write them."""
+    address = text.removeprefix("https://").removesuffix("/")
+    try:
+        msgspec.convert(address, Endpoint)
+    except msgspec.ValidationError as error:
+        raise click.ClickException(printable(f"--endpoints {text}: write HOST:PORT, as in 192.0.2.1:2379.")) from error
+    return address
+
+
+def _root(etc: Path) -> Tls:
+    """Return the certificate of etcd's root, after a look at whether it is of use."""
+    ca, cert, key = etc / CA, etc / f"{ROOT}.pem", etc / f"{ROOT}.key"
+    renewing = "run `twinkey site renew`, which makes both anew, and this again"
+    try:
+        if not ca.exists():
+            raise click.ClickException(f"{ca} is missing: restore it from a copy of {etc}, and run this again.")
+        for path in (cert, key):
+            if not path.exists():
+                raise click.ClickException(f"{path} is missing: {renewing}.")
+        tls = Tls(ca, cert, key)
+        tls.load()
+        ended = ends_at(cert.read_bytes()) <= dt.datetime.now(dt.UTC)
+    except PermissionError as error:
+        raise click.ClickException(f"{error.filename or key}: {error.strerror}. Run this as root.") from error
+    except (OSError, ValueError) as error:  # of TLS too
+        text = (
+            f"{cert} and {key} are of no use, or do not fit together: {renewing}. If that does not help, restore {ca}."
+        )
+        raise click.ClickException(text) from error
+    if ended:
+        raise click.ClickException(f"{cert} has ended: {renewing}.")
+    return tls
+
+
+async def _put_right(endpoints: tuple[str, ...], tls: Tls, plan: Plan, patience: float) -> Told:
     """Give the roles; an etcd that has only just been started is waited for."""
     until = time.monotonic() + patience
     etcd = EtcdRoles(endpoints, tls)
     try:
         while True:
             try:
-                return await etcd.put_right(roles, former=(AGENTS, COORDINATORS))
+                return await etcd.put_right(roles_of(plan), Keys(plan.site_id), former=(AGENTS, COORDINATORS))
             except Unavailable:
                 if time.monotonic() > until:
                     raise

@@ -163,4 +163,4 @@ def _toml(daemon: str, settings: Mapping[str, object], tables: Mapping[str, Mapp
 
 
 def _line(name: str, value: object) -> str:
-    return f"{name} = {json.dumps(value)}"
+    return f"{name} = {json.dumps(value, ensure_ascii=False)}"  # TOML has no pairs of surrogates

@@ -13,7 +13,6 @@ from typing import IO, Any
 import click
 import msgspec
 
-from cluster.identity import BadIdentity, parse_uuid
 from cluster.member_clock import is_ours
 from cluster.whole_file import write_whole
 from console.site_authority import CERTIFICATE_LASTS
@@ -22,7 +21,7 @@ from console.site_files import WHAT
 from console.site_found import Done, Refusal, found, join, renew
 from console.site_interface import interface_with
 from console.site_next import Step, after_founding, after_joining, after_renewing
-from console.site_plan import BadPlan, Machine, Ports, Wish, named_machine, usual_address
+from console.site_plan import BadPlan, Machine, Ports, Wish, named_machine, named_uuids, usual_address
 from console.site_settings import ETC, UNIT, UNIT_FILE
 from console.terminal import printable
 
@@ -118,7 +117,7 @@ def join_command(bundle: IO[bytes], etc: Path, interface: str | None, *, replaci
         there = _interface(files.machine, interface, etc)
         done = join(data, etc, _now(), there, replacing=replacing)
         _install_unit(done, etc)
-    renewed = done.outcome.replaced
+    renewed = done.outcome.replaced and not replacing
     steps = after_renewing(done.here, {}, founder=False) if renewed else after_joining(done.here)
     _show(done, steps, as_json=as_json, etc=etc)
 
@@ -167,15 +166,8 @@ def _wish(**asked: Any) -> Wish:
         asked["bus"],
         tuple(asked["stick_ids"]),
         Ports(asked["client_port"], asked["peer_port"], asked["http_port"]),
-        dict(map(_named_uuid, asked["uuids"])),
+        named_uuids(asked["uuids"]),
     )
-
-
-def _named_uuid(text: str) -> tuple[str, str]:
-    name, sign, uuid = text.partition("=")
-    if not sign:
-        raise BadPlan(f"--uuid {text}: write NAME=UUID, with the name of a node")
-    return name, parse_uuid(uuid, f"--uuid {text}")
 
 
 def _interface(machine: Machine, given: str | None, etc: Path) -> str | None:
@@ -210,7 +202,7 @@ def _now() -> dt.datetime:
 def _plain_errors() -> Iterator[None]:
     try:
         yield
-    except (Refusal, BadPlan, BadBundle, BadIdentity) as error:
+    except (Refusal, BadPlan, BadBundle) as error:
         text = str(error)
         raise click.ClickException(printable_lines(text[:1].upper() + text[1:]).rstrip(".") + ".") from error
     except OSError as error:
@@ -273,6 +265,8 @@ def _notes(done: Done, etc: Path) -> Iterator[str]:
         yield "You are not root, so all files are yours: see that etcd and the daemons can read theirs."
     if done.here.plan.virtual_ip and "keepalived.conf" in done.outcome.written and not done.interface:
         yield "Set the interface in keepalived.conf, which says eth0 now: no interface here has the node's address."
+    if not done.interface_told:
+        yield f"keepalived.conf was there and stays, without the interface {done.interface}: change it there if needed."
 
 
 def _told(done: Done, steps: tuple[Step, ...]) -> dict[str, object]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import aclosing, asynccontextmanager
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cluster.etcd import EtcdStore
 from cluster.etcd_roles import EtcdRoles
+from cluster.keys import Keys
 from cluster.store import LeaseLost, PermissionRefused, Put, Unavailable
 from tests.integration.roles.founded_site import ADDRESSES, KEYS, FoundedSite
 
@@ -118,7 +120,7 @@ async def test_only_root_gives_roles(site: FoundedSite, pair: str) -> None:
     """A daemon cannot give itself rights, and neither can who has the certificate of an etcd member."""
     roles = EtcdRoles(site.endpoints, site.tls("a", pair))
     with pytest.raises(PermissionRefused):
-        await roles.put_right([], ["agent-"])
+        await roles.put_right([], KEYS, ["agent-"])
     await roles.close()
 
 
@@ -177,6 +179,7 @@ def test_what_was_changed_by_hand_is_put_right(site: FoundedSite) -> None:
     site.etcdctl("user", "grant-role", agent, "root")
     site.etcdctl("user", "add", "agent-former:secret")
     site.etcdctl("role", "add", "agent-former")
+    site.etcdctl("role", "grant-permission", "agent-former", "readwrite", KEYS.node("former"))
     site.etcdctl("role", "add", "somebody")
     try:
         told = site.twinkey("roles", etc="a")
@@ -191,6 +194,41 @@ def test_what_was_changed_by_hand_is_put_right(site: FoundedSite) -> None:
         "the role agent-former is gone",
     }
     assert told["strangers"] == ["somebody"]
+    assert site.twinkey("roles", etc="a") == {"changes": [], "strangers": []}
+
+
+def test_another_sites_users_are_left_alone(site: FoundedSite) -> None:
+    """A second site in the same etcd has users of the same kind; they are told, and neither they nor roles go."""
+    names = [f"{kind}-other{number}" for kind in ("agent", "coordinator") for number in (1, 2)]
+    other = Keys("other")
+    grants = [(other.node("x"),), (other.prefix, "--prefix"), (KEYS.ledger,), (KEYS.prefix, "--from-key")]
+    for name, grant in zip(names, grants, strict=True):
+        site.etcdctl("user", "add", f"{name}:secret")
+        site.etcdctl("role", "add", name)
+        site.etcdctl("role", "grant-permission", name, "read", *grant)
+    site.etcdctl("role", "grant-permission", names[2], "read", other.ledger)
+    try:
+        assert site.twinkey("roles", etc="a") == {"changes": [], "strangers": names}
+    finally:
+        for name in names:
+            site.etcdctl("user", "delete", name)
+            site.etcdctl("role", "delete", name)
+
+
+def test_no_password_from_before_opens_anything(site: FoundedSite) -> None:
+    """Who made a user while authentication was off does not come back by its password, not even as root."""
+    names = ["root", f"agent-{site.uuids['a']}"]
+    site.etcdctl("auth", "disable")
+    for name in names:
+        site.etcdctl("user", "delete", name)
+        site.etcdctl("user", "add", f"{name}:secret")
+        site.etcdctl("user", "grant-role", name, name)
+    told = site.twinkey("roles", etc="a")
+    for name in names:
+        assert f"{name} has a new password, which nobody knows" in told["changes"]
+        with pytest.raises(CalledProcessError) as refused:
+            site.etcdctl("get", KEYS.ledger, "--user", f"{name}:secret")
+        assert "authentication failed" in refused.value.stderr
     assert site.twinkey("roles", etc="a") == {"changes": [], "strangers": []}
 
 

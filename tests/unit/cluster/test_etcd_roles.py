@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.etcd_roles import Role, agent_role, coordinator_role
+from cluster.etcd_roles import Grant, Role, agent_role, coordinator_role, is_within
 from cluster.keys import Keys
 
 KEYS = Keys("acme")
@@ -52,3 +52,23 @@ def test_nothing_outside_the_site_is_touched(key: str) -> None:
     for role in (AGENT, COORDINATOR):
         assert not may(role, "READ", key)
         assert not may(role, "WRITE", key)
+
+
+def test_a_sites_rights_are_within_it() -> None:
+    """All that its own roles have, and nothing that another site's have."""
+    for role in (AGENT, COORDINATOR):
+        assert all(is_within(KEYS, grant) for grant in role.grants)
+        assert not any(is_within(Keys("acme-2"), grant) for grant in role.grants)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        *(("/twinkey/acme", ""), ("/twinkey/acme-2/ledger", ""), ("/twinkey/acme/", "/twinkey/b"), ("", "\0")),
+        *(("/twinkey/", "/twinkey0"), ("/twinkey/acme/", "\0"), ("/twinkey/a", "/twinkey/acme/z")),
+    ],
+    ids=["above", "beside", "beyond", "all", "sites", "rest", "before"],
+)
+def test_rights_to_more_than_a_site_are_not_within_it(start: str, end: str) -> None:
+    """Also where they begin or end in it."""
+    assert not is_within(KEYS, Grant(start.encode(), end.encode(), "READ"))

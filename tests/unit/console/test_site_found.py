@@ -5,22 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import grp
 import hashlib
+import io
 import json
 import os
 import re
+import shlex
 import shutil
 import ssl
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
 from agent.settings import AgentSettings
 from cluster.settings import read_settings
+from console.demo_keys import keyring_of
 from console.site_bundle import BadBundle, unpack
 from console.site_found import Refusal, found, join, renew
 from console.site_plan import Machine, Ports
@@ -52,6 +57,15 @@ PUBLIC = {
     *("agent/etcd.pem", "coordinator/etcd.pem", "coordinator/http.pem", "etcd/member.pem", "etcd/etcd.env"),
     "authority/root.pem",
 }
+
+
+FOLDERS = {"": 0o755, "agent": 0o755, "authority": 0o700, "coordinator": 0o755, "etcd": 0o755}
+
+
+def folders_of(etc: Path) -> dict[str, int]:
+    """Return the modes of a folder of settings and of the folders in it, by their names."""
+    inside = {path.name: path for path in etc.iterdir() if path.is_dir()}
+    return {name: path.stat().st_mode & 0o777 for name, path in ({"": etc} | inside).items()}
 
 
 def joined(tmp_path: Path, name: str, *, now: dt.datetime = NOW, replacing: bool = False) -> Path:
@@ -296,7 +310,9 @@ def test_joining_again_changes_nothing(tmp_path: Path) -> None:
     assert everything(joined(tmp_path, "b")) == before
 
 
-@pytest.mark.parametrize("lost", sorted({*SECRETS, *PUBLIC} - {"authority/site.json", "authority/ca.key"}))
+@pytest.mark.parametrize(
+    "lost", sorted({*SECRETS, *PUBLIC} - {"authority/site.json", "authority/ca.key", "tokens.json"})
+)
 def test_what_is_missing_is_made_again(tmp_path: Path, lost: str) -> None:
     """A file that was not written yet, or is gone, is there afterwards; the identity of the site stays."""
     found_in(tmp_path / "a")
@@ -424,6 +440,19 @@ def test_a_machine_that_replaces_another_joins_a_cluster_that_runs(tmp_path: Pat
     assert environment(etc)["ETCD_NAME"] == "b"
 
 
+def test_a_machine_that_joined_as_a_new_one_can_replace_another(tmp_path: Path) -> None:
+    """Joining again with `replacing` changes that in etcd's settings, and nothing else of what is in them."""
+    found_in(tmp_path / "a")
+    settings = joined(tmp_path, "b") / "etcd/etcd.env"
+    with settings.open("a", encoding="utf-8") as env:
+        env.write("ETCD_QUOTA_BACKEND_BYTES=1\n")
+    before = environment(tmp_path / "b")
+    joined(tmp_path, "b", replacing=True)
+    assert environment(tmp_path / "b") == before | {"ETCD_INITIAL_CLUSTER_STATE": "existing"}
+    after = everything(tmp_path / "b")
+    assert everything(joined(tmp_path, "b", replacing=True)) == after
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------
 
 
@@ -469,6 +498,85 @@ def test_a_keyring_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="keyring cannot be used"):
         found(WISH, b"{}", tmp_path / "a", NOW, None)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_keyring_that_is_none_does_not_finish_a_site(tmp_path: Path) -> None:
+    """It is judged whenever it would be written, also where founding was interrupted before that."""
+    found_in(tmp_path / "a")
+    (tmp_path / "a/keyring.json").unlink()
+    before = everything(tmp_path / "a")
+    with pytest.raises(Refusal, match="keyring cannot be used"):
+        found(WISH, b"{}", tmp_path / "a", NOW, None)
+    assert everything(tmp_path / "a") == before
+
+
+def test_another_keyring_is_not_passed_over(tmp_path: Path) -> None:
+    """The one in force stays, and how to change it is told."""
+    found_in(tmp_path / "a")
+    before = everything(tmp_path / "a")
+    other = keyring_of(Ed25519PrivateKey.generate(), NOW)
+    with pytest.raises(Refusal, match=r"keyring.json, which stays.* on both nodes and run"):
+        found(WISH, other, tmp_path / "a", NOW, None)
+    assert everything(tmp_path / "a") == before
+
+
+def test_another_interface_is_not_passed_over(tmp_path: Path) -> None:
+    """Keepalived's settings stay, and that they name another interface is known."""
+    assert found_in(tmp_path / "a").interface_told
+    assert found_in(tmp_path / "a").interface_told
+    done = found(WISH, KEYRING, tmp_path / "a", NOW, "ens4")
+    assert not done.outcome.changed
+    assert not done.interface_told
+
+
+def test_tokens_that_the_other_node_does_not_know_are_not_made(tmp_path: Path) -> None:
+    """Where they were lost the other node still has them; from the bundle they can be had as it is told."""
+    found_in(tmp_path / "a")
+    names = ("tokens.json", "token", "platform.token")
+    before = {name: (tmp_path / "a" / name).read_bytes() for name in names}
+    for name in names:
+        (tmp_path / "a" / name).unlink()
+    left = everything(tmp_path / "a")
+    with pytest.raises(Refusal, match=r"tokens.json is missing.* of b there.*`tar .*`") as refusal:
+        found_in(tmp_path / "a")
+    with pytest.raises(Refusal, match=r"tokens.json is missing"):
+        renew(tmp_path / "a", LATER)
+    assert everything(tmp_path / "a") == left
+    command = shlex.split(str(refusal.value).split("`")[1])
+    subprocess.run([TAR, *command[1:], "--no-same-owner"], check=True, capture_output=True)
+    assert {name: (tmp_path / "a" / name).read_bytes() for name in names} == before
+    assert set(found_in(tmp_path / "a").outcome.kept) == set(SECRETS) | PUBLIC
+
+
+def test_a_node_that_is_alone_gets_new_tokens(tmp_path: Path) -> None:
+    """Nobody else has the ones that were lost."""
+    found_in(tmp_path / "a", ALONE)
+    (tmp_path / "a/tokens.json").unlink()
+    assert found_in(tmp_path / "a", ALONE).outcome.written == ["tokens.json"]
+
+
+@pytest.mark.parametrize("left", ["machine.json", "agent/etcd.pem", "authority/root.key", "authority/join-w.tar"])
+def test_an_authority_that_is_lost_is_not_made_anew(tmp_path: Path, left: str) -> None:
+    """Where anything is left that came after it, both of its files are named, and no second authority is made."""
+    found_in(tmp_path / "a")
+    for path in everything(tmp_path / "a"):
+        if path not in {"authority/site.json", left}:
+            (tmp_path / "a" / path).unlink()
+    refused(tmp_path, WISH, r"authority/ca.key and .*/ca.pem are missing: restore both")
+    with pytest.raises(Refusal, match=r"are missing: restore both"):
+        renew(tmp_path / "a", LATER)
+
+
+def test_an_authority_that_has_ended_signs_nothing(tmp_path: Path) -> None:
+    """What it signed would count for nobody; the page says how to make a new one."""
+    found_in(tmp_path / "a")
+    before = everything(tmp_path / "a")
+    ended = NOW + dt.timedelta(days=3650)
+    with pytest.raises(Refusal, match=r'authority ended on 2036-11-21.* under "The authority is lost"'):
+        renew(tmp_path / "a", ended)
+    with pytest.raises(Refusal, match=r"authority ended on"):
+        found_in(tmp_path / "a", now=ended)
+    assert everything(tmp_path / "a") == before
 
 
 def test_an_authority_without_its_key_signs_nothing(tmp_path: Path) -> None:
@@ -561,6 +669,44 @@ def test_half_a_bundle_is_refused(tmp_path: Path, kept: int) -> None:
     refused_bundle(tmp_path, bundle, "bundle|whole")
 
 
+@pytest.mark.parametrize("name", ["b", "w"])
+def test_a_bundle_cut_between_two_files_is_refused(tmp_path: Path, name: str) -> None:
+    """Wherever a block of the tar ends: what is cut off before its end says that it has to be copied again."""
+    found_in(tmp_path / "a")
+    whole = (tmp_path / f"a/authority/join-{name}.tar").read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+        starts = [entry.offset for entry in tar]
+    for start in starts[1:]:
+        with pytest.raises(BadBundle, match="not whole, its end is missing: copy it again"):
+            unpack(whole[:start])
+    used = len(whole.rstrip(b"\0"))
+    for length in range(512, used + 512, 512):
+        with pytest.raises(BadBundle):
+            unpack(whole[:length])
+    assert unpack(whole).machine.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("b", "coordinator.toml"),
+        ("b", "etcd/etcd.env"),
+        ("b", "agent/etcd.key"),
+        ("w", "etcd/member.pem"),
+        ("w", "ca.pem"),
+    ],
+)
+def test_a_bundle_without_a_file_is_refused(tmp_path: Path, name: str, missing: str) -> None:
+    """What each kind of machine needs is known; a tar without one of these is not joined with."""
+    found_in(tmp_path / "a")
+    whole, less = (tmp_path / f"a/authority/join-{name}.tar").read_bytes(), tmp_path / "less.tar"
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar, tarfile.open(less, "w") as fewer:
+        for entry in tar:
+            if entry.name != f"etc/twinkey/{missing}":
+                fewer.addfile(entry, tar.extractfile(entry))
+    refused_bundle(tmp_path, less, rf"not whole \('{missing}'\)", name)
+
+
 def test_a_file_that_cannot_be_written_leaves_what_can_be_finished(tmp_path: Path) -> None:
     """After an error in the middle the same command finishes the site."""
     etc = tmp_path / "a"
@@ -583,5 +729,25 @@ def test_who_may_read_does_not_depend_on_the_shell(tmp_path: Path, umask: int) -
         os.umask(former)
     modes = {path: mode & 0o7777 for path, (_, mode, _) in everything(tmp_path / "a").items()}
     assert modes == SECRETS | dict.fromkeys(PUBLIC, 0o644)
-    folders = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir() if path.is_dir()}
-    assert folders == {"agent": 0o755, "authority": 0o700, "coordinator": 0o755, "etcd": 0o755}
+    assert folders_of(tmp_path / "a") == FOLDERS
+
+
+def test_a_machine_that_joins_does_not_depend_on_the_shell(tmp_path: Path) -> None:
+    """Its daemons find their settings, although root's files are closed by the umask."""
+    found_in(tmp_path / "a")
+    former = os.umask(0o077)
+    try:
+        joined(tmp_path, "b")
+    finally:
+        os.umask(former)
+    assert folders_of(tmp_path / "b") == {name: mode for name, mode in FOLDERS.items() if name != "authority"}
+
+
+def test_folders_that_are_closed_to_the_daemons_are_opened(tmp_path: Path) -> None:
+    """And the one that nobody else may enter is closed; what was put right is told, once."""
+    found_in(tmp_path / "a")
+    for folder, mode in (("", 0o700), ("agent", 0o750), ("authority", 0o755)):
+        (tmp_path / "a" / folder).chmod(mode)
+    assert set(found_in(tmp_path / "a").outcome.put_right) == {"./", "agent/", "authority/"}
+    assert folders_of(tmp_path / "a") == FOLDERS
+    assert not found_in(tmp_path / "a").outcome.changed

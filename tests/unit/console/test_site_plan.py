@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from console.site_plan import BadPlan, Machine, Ports, decide, differences, named_machine
+from console.site_plan import BadPlan, Machine, Ports, decide, differences, named_machine, named_uuids
+from console.site_settings import agent_toml
 from tests.unit.console.founding import ALONE, NOW, WISH, A, B, W
 
 UUID = "5a5b9f0e-8f0e-4c56-9f3c-0d6a3b3f3a01"
@@ -45,6 +47,8 @@ def test_the_nearest_member_is_asked_first() -> None:
         ({"uuids": {"c": UUID}}, "no node is called c"),
         ({"uuids": {"a": UUID, "b": UUID}}, "same --uuid"),
         ({"bus": "simulated:keys"}, "absolute path"),
+        ({"bus": "simulated:/keys\x7f"}, "plain text"),
+        ({"bus": "simulated:/\udcff"}, "plain text"),
         ({"stick_ids": ("nonsense",)}, "--stick-id"),
         ({"ports": Ports(2379, 2379, 8441)}, "three different"),
         ({"ports": Ports(0, 2380, 8441)}, "three different"),
@@ -70,12 +74,42 @@ def test_what_cannot_be_a_site_is_refused(changed: dict[str, Any], told: str) ->
         "localhost=203.0.113.1",
         "a=0.0.0.0",
         "a=224.0.0.1",
+        "a=2001:db8::1%eth0",
+        "a=fe80::1%eth0",
+        "a=fe80::1",
     ],
 )
 def test_a_machine_has_a_name_and_an_address(text: str) -> None:
     """The name can be a host name, and the address is one at which others reach it."""
     with pytest.raises(BadPlan):
         named_machine(text)
+
+
+def test_each_node_has_one_uuid() -> None:
+    """They are read by the node's name, in whichever way they are written."""
+    other = "0d6a3b3f-8f0e-4c56-9f3c-5a5b9f0e3a01"
+    assert named_uuids([f"a={UUID.upper()}", f"b={other}"]) == {"a": UUID, "b": other}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([f"a={UUID}", "a=0d6a3b3f-8f0e-4c56-9f3c-5a5b9f0e3a01"], "names a twice"),
+        ([UUID], "write NAME=UUID"),
+        (["a=b"], "--uuid a=b"),
+    ],
+    ids=["twice", "no-name", "no-uuid"],
+)
+def test_what_gives_no_uuid_or_two_is_refused(given: list[str], told: str) -> None:
+    """None is chosen silently."""
+    with pytest.raises(BadPlan, match=told):
+        named_uuids(given)
+
+
+def test_settings_are_read_as_they_were_meant() -> None:
+    """With every letter that a folder's name can have."""
+    plan = decide(replace(WISH, bus='simulated:/keys/\N{KEY}"\\ü'), NOW)
+    assert tomllib.loads(agent_toml(plan, plan.nodes[0]))["bus"] == plan.bus
 
 
 def test_addresses_are_written_in_one_way() -> None:

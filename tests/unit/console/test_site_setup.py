@@ -13,6 +13,7 @@ from console.site_interface import interface_with
 from tests.unit.console.founding import KEYRING
 
 TWO = ("--node", "a=203.0.113.1", "--node", "b=203.0.113.2")
+UUID = "5a5b9f0e-8f0e-4c56-9f3c-0d6a3b3f3a01"
 NODES = (*TWO, "--witness", "w=203.0.113.3", "--virtual-ip", "203.0.113.10")
 
 
@@ -93,6 +94,26 @@ def test_an_interface_can_be_named(desk: Path) -> None:
     assert "interface bond0" in (desk / "a/keepalived.conf").read_text(encoding="utf-8")
 
 
+def test_an_interface_that_comes_too_late_is_told(desk: Path) -> None:
+    """Keepalived's settings stay as they are, and it is said what is not in them."""
+    init(desk, "--interface", "bond0")
+    told = init(desk, "--interface", "bond1")
+    assert told.exit_code == 0
+    assert "keepalived.conf was there and stays, without the interface bond1" in told.output
+    assert "without the interface" not in init(desk, "--interface", "bond0").output
+
+
+def test_a_machine_that_replaces_another_is_told_to_start(desk: Path) -> None:
+    """Also where it had joined before without saying so."""
+    init(desk)
+    bundle = desk / "a/authority/join-b.tar"
+    site("join", bundle, "--etc", desk / "b")
+    told = site("join", "--replacing", bundle, "--etc", desk / "b")
+    assert told.exit_code == 0
+    assert "etcd/etcd.env" in told.output
+    assert "systemctl restart etcd" in told.output
+
+
 def test_a_site_of_one_node_is_told_of_no_other(desk: Path) -> None:
     """There is nobody to join, and nothing about a witness or a virtual IP."""
     told = init(desk, nodes=("--node", "a=203.0.113.1"))
@@ -104,7 +125,7 @@ def test_a_site_of_one_node_is_told_of_no_other(desk: Path) -> None:
 def test_uuids_are_taken_as_the_platform_has_them(desk: Path) -> None:
     """In whichever way they are written."""
     told = json.loads(init(desk, "--uuid", "b=5A5B9F0E8F0E4C569F3C0D6A3B3F3A01", "--json").output)
-    assert told["nodes"]["b"] == "5a5b9f0e-8f0e-4c56-9f3c-0d6a3b3f3a01"
+    assert told["nodes"]["b"] == UUID
 
 
 def test_two_nodes_without_a_witness_are_told_why(desk: Path) -> None:
@@ -122,7 +143,17 @@ def test_another_site_is_refused_with_the_way_out(desk: Path) -> None:
     told = init(desk, "--bus", "simulated:/keys")
     assert told.exit_code == 1
     assert "  --bus was usb, and is simulated:/keys now\n" in told.output
+    assert "docs/install.md" in told.output
     assert f"move {desk}/a away." in told.output
+
+
+def test_a_node_with_two_uuids_is_refused(desk: Path) -> None:
+    """Neither is taken silently, and nothing is written."""
+    uuids = ("--uuid", f"a={UUID}", "--uuid", f"a={UUID.replace('5', '6')}")
+    told = init(desk, *uuids)
+    assert told.exit_code == 1
+    assert "--uuid names a twice" in told.output
+    assert not (desk / "a").exists()
 
 
 def test_certificates_are_renewed_and_carried(desk: Path) -> None:

@@ -12,9 +12,10 @@ SECONDS := 600
 PACKAGES := licensing cluster usbwatch agent coordinator console
 
 # What the tests use of the system: etcd 3.4 and etcdctl beside the wheel's 3.5, a USB bus, network namespaces, partitions,
-# a virtual machine, the virtual IP, packets that get lost, wrong clocks, containers, a browser and its fonts, Prometheus.
+# a virtual machine, the virtual IP, packets that get lost, wrong clocks, containers, a browser and its fonts, Prometheus,
+# what judges units.
 TEST_DEBS := etcd-server etcd-client iproute2 libusb-1.0-0 umockdev gir1.2-umockdev-1.0 python3-gi fdisk e2fsprogs qemu-system-x86 \
-  keepalived nftables faketime docker.io mmdebstrap chromium fonts-dejavu-core fonts-wqy-zenhei prometheus prometheus-alertmanager
+  keepalived nftables faketime docker.io mmdebstrap chromium fonts-dejavu-core fonts-wqy-zenhei prometheus prometheus-alertmanager systemd
 # What the benchmark uses beside that: its load comes from a compiled program.
 BENCH_DEBS := wrk
 # Debian's kernel, busybox and udevd for that machine, unpacked here and not installed.

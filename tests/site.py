@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, Signals
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
@@ -28,10 +28,11 @@ from cluster.keys import Keys
 from cluster.local_etcd import LOOPBACK, die_with_parent
 from cluster.store import Entry, Put, Store
 from console.demo_site import SITE_ID, Node, lay_out
-from licensing.envelope import PRODUCT, seal
+from licensing.envelope import seal
 from licensing.keyring import key_id
-from licensing.licence import Edition, KeyBinding, Licence, Quota
+from licensing.licence import KeyBinding
 from tests.etcd_server import EtcdServer, free_ports
+from tests.licences import good_licence
 from tests.waiting import eventually_sync
 from usbwatch import simulated
 from usbwatch.simulated import SimulatedKey
@@ -334,22 +335,34 @@ class LiveSite:
         return leader, other
 
 
+class Startable(Protocol):
+    """A site of any make."""
+
+    def start(self) -> None:
+        """Start all of it and wait until it is at rest."""
+
+    def close(self) -> None:
+        """End all of it."""
+
+
+S = TypeVar("S", bound=Startable)
+
+
+@contextmanager
+def started(site: S) -> Iterator[S]:
+    """Run a site meanwhile."""
+    try:
+        site.start()
+        yield site
+    finally:
+        site.close()
+
+
 def licensed_key(vendor: Ed25519PrivateKey, name: str, life: dt.timedelta) -> SimulatedKey:
     """Return a genuine USB key that can prove itself; its licence begins now and has the key's name."""
     device, issued = Ed25519PrivateKey.generate(), dt.datetime.now(dt.UTC).replace(microsecond=0)
-    licence = Licence(
-        licence_id=name,
-        lineage=name,
-        sequence=1,
-        product=PRODUCT,
-        name=name,
-        edition=Edition.ADVANCED_PAID,
-        issued=issued,
-        not_before=issued,
-        expires=issued + life,
-        quota=Quota(hosts=10),
-        binding=KeyBinding(key_id=name, device_public_key=device.public_key().public_bytes_raw()),
-    )
+    binding = KeyBinding(key_id=name, device_public_key=device.public_key().public_bytes_raw())
+    licence = good_licence(name, binding, issued, life)
     file = seal(licence, key_id(vendor.public_key().public_bytes_raw()), vendor)
     return SimulatedKey(key_id=name, licence_file=file, device_private_key=device.private_bytes_raw())
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.netsite import clock_faults, leader_faults, network_faults, node_faults, store_faults
 from tests.netsite.fault import Fault, Measured, Scene
 from tests.netsite.netsite import NetSite
-from tests.site import LEASE_TTL
+from tests.site import LEASE_TTL, started
 
 TABLES = (leader_faults.TABLE, network_faults.TABLE, store_faults.TABLE, node_faults.TABLE, clock_faults.TABLE)
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -61,13 +61,8 @@ def main(arguments: list[str]) -> int:
 @contextmanager
 def running() -> Iterator[NetSite]:
     """Run a site in a folder of its own, which is removed with it."""
-    with tempfile.TemporaryDirectory(prefix="twinkey-site-") as folder:
-        site = NetSite(Path(folder))
-        try:
-            site.start()
-            yield site
-        finally:
-            site.close()
+    with tempfile.TemporaryDirectory(prefix="twinkey-site-") as folder, started(NetSite(Path(folder))) as site:
+        yield site
 
 
 def play_beside(rounds: Sequence[Fault], sites: int) -> dict[str, list[Measured]]:

@@ -7,10 +7,11 @@ import json
 import uuid
 from typing import Any
 
-from licensing.envelope import PRODUCT, seal
+from licensing.envelope import seal
 from licensing.keyring import key_id
-from licensing.licence import Edition, Licence, Quota
+from licensing.licence import Edition
 from licensing.request_code import RequestCode, binding_of, parse
+from tests.licences import good_licence
 from tests.netsite.netsite import NetSite
 
 UPLOAD = "/v1/licenses"
@@ -31,19 +32,7 @@ def request_code(site: NetSite, label: str) -> RequestCode:
 def licence_for(site: NetSite, code: RequestCode) -> tuple[str, bytes]:
     """Return the name and the file of a new licence that answers a request code."""
     now, name = dt.datetime.now(dt.UTC), uuid.uuid4().hex
-    licence = Licence(
-        licence_id=name,
-        lineage=name,
-        sequence=1,
-        product=PRODUCT,
-        name=name,
-        edition=Edition.BASIC_PAID,
-        issued=now,
-        not_before=now,
-        expires=now + dt.timedelta(days=300),
-        quota=Quota(hosts=10),
-        binding=binding_of(code),
-    )
+    licence = good_licence(name, binding_of(code), now, dt.timedelta(days=300), edition=Edition.BASIC_PAID)
     vendor = site.site.vendor
     return name, seal(licence, key_id(vendor.public_key().public_bytes_raw()), vendor)
 

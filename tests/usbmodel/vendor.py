@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licensing import keyring
-from licensing.envelope import PRODUCT, seal
+from licensing.envelope import seal
 from licensing.genuine import judge_key
-from licensing.licence import Edition, KeyBinding, Licence, Quota
+from licensing.licence import KeyBinding
+from tests.licences import good_licence
 from usbwatch.bus import Judge
 
 ISSUED = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -43,17 +44,5 @@ class Vendor:
     def licence_file(self, key_id: str, *, proving: bool = True, name: str = "test") -> bytes:
         """Return a licence bound to that USB key, which must prove itself or need not."""
         public = self.device.public_key().public_bytes_raw() if proving else None
-        licence = Licence(
-            licence_id=name,
-            lineage=name,
-            sequence=1,
-            product=PRODUCT,
-            name=name,
-            edition=Edition.ADVANCED_PAID,
-            issued=ISSUED,
-            not_before=ISSUED,
-            expires=ISSUED + dt.timedelta(days=3650),
-            quota=Quota(hosts=10),
-            binding=KeyBinding(key_id=key_id, device_public_key=public),
-        )
+        licence = good_licence(name, KeyBinding(key_id, public), ISSUED, dt.timedelta(days=3650))
         return seal(licence, self.keyring.keys[0].kid, self.private)

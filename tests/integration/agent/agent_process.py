@@ -17,9 +17,10 @@ from cluster.local_etcd import die_with_parent
 from cluster.report import Report
 from cluster.store import Entry, Store
 from cluster.values import decode_value
-from licensing.envelope import PRODUCT, seal
+from licensing.envelope import seal
 from licensing.keyring import Keyring, VendorKey, key_id, render_keyring
-from licensing.licence import Edition, KeyBinding, Licence, Quota
+from licensing.licence import KeyBinding
+from tests.licences import good_licence
 from usbwatch.simulated import SimulatedKey
 
 SITE = "site-1"
@@ -32,19 +33,8 @@ ISSUED = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 def licensed_key(name: str) -> SimulatedKey:
     """Return a genuine key that can prove itself."""
-    licence = Licence(
-        licence_id=name,
-        lineage=name,
-        sequence=1,
-        product=PRODUCT,
-        name=name,
-        edition=Edition.ADVANCED_PAID,
-        issued=ISSUED,
-        not_before=ISSUED,
-        expires=ISSUED.replace(year=2044),
-        quota=Quota(hosts=10),
-        binding=KeyBinding(key_id=name, device_public_key=DEVICE.public_key().public_bytes_raw()),
-    )
+    binding = KeyBinding(key_id=name, device_public_key=DEVICE.public_key().public_bytes_raw())
+    licence = good_licence(name, binding, ISSUED, dt.timedelta(days=7300))
     file = seal(licence, key_id(VENDOR.public_key().public_bytes_raw()), VENDOR)
     return SimulatedKey(key_id=name, licence_file=file, device_private_key=DEVICE.private_bytes_raw())
 

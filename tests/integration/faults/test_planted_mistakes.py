@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.netsite.history import faults_of
 from tests.netsite.netsite import NetSite
 from tests.netsite.story import ACTS, Act, play
-from tests.site import LEASE_OVER, SETTLE, let_pass
+from tests.site import LEASE_OVER, SETTLE, let_pass, started
 from tests.waiting import eventually_sync
 
 ROOT = Path(__file__).parents[3]
@@ -20,13 +20,10 @@ ROOT = Path(__file__).parents[3]
 def site_with(mistake: str, folder: Path) -> Iterator[NetSite]:
     """Run a site whose coordinators have a mistake planted in them."""
     site = NetSite(folder, (sys.executable, "-m", "tests.netsite.planted", mistake))
-    try:
-        for node in site.nodes.values():
-            node.coordinator.environment["PYTHONPATH"] = str(ROOT)
-        site.start()
+    for node in site.nodes.values():
+        node.coordinator.environment["PYTHONPATH"] = str(ROOT)
+    with started(site):
         yield site
-    finally:
-        site.close()
 
 
 def found_by(mistake: str, folder: Path, seconds: float, acts: Mapping[str, Act]) -> dict[str, list[str]]:

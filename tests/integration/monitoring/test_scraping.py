@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from cluster.local_etcd import LOOPBACK
-from licensing.envelope import PRODUCT, seal
+from licensing.envelope import seal
 from licensing.keyring import key_id
-from licensing.licence import Edition, KeyBinding, Licence, Quota
+from licensing.licence import KeyBinding, Quota
 from tests.certificates import Authority
 from tests.integration.monitoring.dashboard_file import DASHBOARD, QUESTIONS, Question
 from tests.integration.monitoring.prometheus_server import PrometheusServer
 from tests.integration.monitoring.rule_file import ALERTS, FILE, RULES
+from tests.licences import good_licence
 from tests.site import LiveSite
 from tests.waiting import eventually_sync
 from usbwatch.simulated import SimulatedKey
@@ -43,18 +44,12 @@ class Watched(NamedTuple):
 def key_with_service(vendor: Ed25519PrivateKey, name: str) -> SimulatedKey:
     """Return a key whose licence ends soon, has limits and an after-sales service."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    licence = Licence(
-        licence_id=name,
-        lineage=name,
-        sequence=1,
-        product=PRODUCT,
-        name=name,
-        edition=Edition.ADVANCED_PAID,
-        issued=now,
-        not_before=now,
-        expires=now + dt.timedelta(days=DAYS_LEFT),
+    licence = good_licence(
+        name,
+        KeyBinding(key_id=name),
+        now,
+        dt.timedelta(days=DAYS_LEFT),
         quota=Quota(hosts=10, cpu_cores=64),
-        binding=KeyBinding(key_id=name),
         service_expires=now + dt.timedelta(days=90),
     )
     return SimulatedKey(key_id=name, licence_file=seal(licence, key_id(vendor.public_key().public_bytes_raw()), vendor))

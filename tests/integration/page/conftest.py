@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from tests.integration.page.browsing import chromium
 from tests.integration.page.page_site import PageSite
 from tests.integration.page.visitor import Visits
+from tests.site import started
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +23,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageSite]:
     """Run a site of two nodes."""
-    site = PageSite(tmp_path_factory.mktemp("site"))
-    try:
-        site.start()
+    with started(PageSite(tmp_path_factory.mktemp("site"))) as site:
         yield site
-    finally:
-        site.close()
 
 
 @pytest.fixture

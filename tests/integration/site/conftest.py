@@ -6,18 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.site import LiveSite
+from tests.site import LiveSite, started
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """Run a site of two nodes."""
-    site = LiveSite(tmp_path_factory.mktemp("site"))
-    try:
-        site.start()
+    with started(LiveSite(tmp_path_factory.mktemp("site"))) as site:
         yield site
-    finally:
-        site.close()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from cluster.values import decode_value
 from coordinator.snapshot import FILE, from_bytes
 from licensing.ledger import Ledger
 from tests.integration.site.vendor import Vendor
-from tests.site import KEYS, TWINKEY, LiveSite, Status
+from tests.site import KEYS, TWINKEY, LiveSite, Status, started
 from tests.waiting import eventually_sync
 
 BACK = 30.0
@@ -28,12 +28,8 @@ BACK = 30.0
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[LiveSite]:
     """Give a running site."""
-    site = LiveSite(tmp_path)
-    try:
-        site.start()
+    with started(LiveSite(tmp_path)) as site:
         yield site
-    finally:
-        site.close()
 
 
 def data_of(site: LiveSite) -> Path:

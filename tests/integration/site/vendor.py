@@ -10,10 +10,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from licensing.envelope import PRODUCT, seal
+from licensing.envelope import seal
 from licensing.keyring import key_id
-from licensing.licence import Edition, Licence, Quota, SiteBinding
+from licensing.licence import Edition, Licence, SiteBinding
 from licensing.request_code import binding_of, parse
+from tests.licences import good_licence
 from tests.site import KEYS, Answer, LiveSite
 from tests.waiting import eventually_sync
 
@@ -44,19 +45,7 @@ class Vendor:
     def licence(self, **changes: Any) -> Licence:
         """Return a good licence but for the changes."""
         now, name = dt.datetime.now(dt.UTC), uuid.uuid4().hex  # to the microsecond: the newest is the one in force
-        good = Licence(
-            licence_id=name,
-            lineage=name,
-            sequence=5,
-            product=PRODUCT,
-            name=name,
-            edition=Edition.BASIC_PAID,
-            issued=now,
-            not_before=now,
-            expires=now + 300 * DAY,
-            quota=Quota(hosts=10),
-            binding=self.binding(),
-        )
+        good = good_licence(name, self.binding(), now, 300 * DAY, sequence=5, edition=Edition.BASIC_PAID)
         return replace(good, **changes)
 
     def file(self, **changes: Any) -> bytes:

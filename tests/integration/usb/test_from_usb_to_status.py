@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site import LiveSite
+from tests.site import LiveSite, started
 from tests.usbmodel.testbed import KEYBOARD, Key, UmockBus
 
 
@@ -18,11 +18,8 @@ def site(tmp_path: Path, umock_bus: UmockBus) -> Iterator[LiveSite]:
     folder.mkdir()
     site = LiveSite(folder)
     site.agents["a"].environment = umock_bus.environment() | {"TWINKEY_BUS": "usb"}
-    try:
-        site.start()
+    with started(site):
         yield site
-    finally:
-        site.close()
 
 
 def test_a_usb_key_becomes_the_published_status(site: LiveSite, umock_bus: UmockBus) -> None:

@@ -14,7 +14,7 @@ import pytest
 from cluster.keys import last_part
 from tests.netsite.netsite import ADDRESSES, CLIENT, PORT, VIRTUAL_IP, NetSite
 from tests.netsite.program import Program
-from tests.site import LEASE_TTL, TWINKEY, let_pass
+from tests.site import LEASE_TTL, TWINKEY, let_pass, started
 from tests.waiting import eventually_sync
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -120,12 +120,8 @@ class VipSite(NetSite):
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VipSite]:
     """Run a site."""
-    site = VipSite(tmp_path_factory.mktemp("vip"))
-    try:
-        site.start()
+    with started(VipSite(tmp_path_factory.mktemp("vip"))) as site:
         yield site
-    finally:
-        site.close()
 
 
 @pytest.fixture

@@ -41,17 +41,17 @@ async def _in_turn(site: LiveSite, times: int) -> tuple[list[float], list[float]
 
 def plug_and_pull(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedKey) -> float:
     """Plug a key in and pull it out again; return the seconds until all nodes showed its licence."""
-    seconds = plug(site, hears, key)
+    began, heard = plug(site, hears, key)
     pull(site, hears, key)
-    return seconds
+    return heard - began
 
 
-def plug(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedKey) -> float:
-    """Plug a key in; return the seconds until all nodes show its licence."""
+def plug(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedKey) -> tuple[float, float]:
+    """Plug a key in; return when, and the moment at which all nodes show its licence."""
     let_pass(REST)
     began = time.monotonic()
     site.plug("a", key)
-    return max(listener.first(_ready, began, PATIENCE) for listener in hears.values()) - began
+    return began, max(listener.first(_ready, began, PATIENCE) for listener in hears.values())
 
 
 def pull(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedKey) -> None:

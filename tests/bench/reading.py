@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from tests.bench.figures import MILLI, Aim, Figure, at_least, at_most, median
+from tests.bench.figures import MICRO, MILLI, Aim, Figure, at_least, at_most, median
 from tests.bench.load import Load, Request, load
-from tests.bench.processes import allow_many_files, floor
+from tests.bench.processes import allow_many_files, floor, processor_seconds
 from tests.bench.row import Effort, Row, in_turn
 from tests.bench.sites import authorised, running_site, told
 from tests.site import LiveSite, Status
@@ -32,10 +33,10 @@ def read_status(effort: Effort) -> Iterator[Figure]:
         path = "/v1/status"
         status, headers, body = told(site, NODE, path)
         with answering("GET", path, status, headers, body) as bare:
+            request = Request(path, headers=authorised(site))
             for connections in (FEW, MANY):
-                request = Request(path, headers=authorised(site))
                 yield from under_load(
-                    f"read_status.{connections}", site.nodes[NODE].url, bare, request, connections, effort, share=0.9
+                    f"read_status.{connections}", served_by(site), bare, request, connections, effort, share=0.9
                 )
 
 
@@ -49,7 +50,7 @@ def read_status_etag(effort: Effort) -> Iterator[Figure]:
             request = Request(path, headers=authorised(site, If_None_Match=tag))
             for connections in (FEW, MANY):
                 name = f"read_status_etag.{connections}"
-                yield from under_load(name, site.nodes[NODE].url, bare, request, connections, effort, share=0.9)
+                yield from under_load(name, served_by(site), bare, request, connections, effort, share=0.9)
 
 
 def authorize(effort: Effort) -> Iterator[Figure]:
@@ -61,7 +62,7 @@ def authorize(effort: Effort) -> Iterator[Figure]:
         del headers["Content-Length"]
         with answering("POST", path, answer.status, headers, answer.body) as bare:
             request = Request(path, "POST", QUESTIONS, authorised(site) | JSON)
-            yield from under_load("authorize.16", site.nodes[NODE].url, bare, request, FEW, effort, share=0.8)
+            yield from under_load("authorize.16", served_by(site), bare, request, FEW, effort, share=0.8)
 
 
 def scrape(effort: Effort) -> Iterator[Figure]:
@@ -69,9 +70,9 @@ def scrape(effort: Effort) -> Iterator[Figure]:
     with licensed_site() as site, tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "metrics")
         file.write_bytes(told(site, NODE, "/metrics")[2])
-        with floor("metrics", str(file)) as (bare, _):
+        with floor("metrics", str(file)) as bare:
             request = Request("/metrics", headers={"Accept": "text/plain"})
-            yield from under_load("scrape.1", site.nodes[NODE].url, bare, request, 1, effort, share=0.9)
+            yield from under_load("scrape.1", served_by(site), bare, request, 1, effort, share=0.9)
 
 
 @contextmanager
@@ -86,42 +87,62 @@ def licensed_site() -> Iterator[LiveSite]:
         yield site
 
 
+def served_by(site: LiveSite) -> tuple[str, int]:
+    """Return the URL and the process id of the coordinator that is asked."""
+    return site.nodes[NODE].url, site.coordinators[NODE].pid
+
+
 def _full(status: Status) -> bool:
     return status["license"]["status"] == "Valid" and all(node["ukeys"] for node in status["nodes"])
 
 
 @contextmanager
-def answering(method: str, path: str, status: int, headers: dict[str, str], body: bytes) -> Iterator[str]:
-    """Run the bare server with one answer; yield its URL."""
+def answering(method: str, path: str, status: int, headers: dict[str, str], body: bytes) -> Iterator[tuple[str, int]]:
+    """Run the bare server with one answer; yield its URL and its process id."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "answers.json")
         answer = {"method": method, "path": path, "status": status, "headers": headers, "body": body.decode()}
         file.write_text(json.dumps([answer]), encoding="utf-8")
-        with floor("answers", str(file)) as (url, _):
-            yield url
+        with floor("answers", str(file)) as served:
+            yield served
+
+
+class Answered(NamedTuple):
+    """What came of one round of load, and how many seconds of a processor the server took for each answer."""
+
+    load: Load
+    each: float
 
 
 def under_load(
-    name: str, product: str, bare: str, request: Request, connections: int, effort: Effort, share: float
+    name: str,
+    product: tuple[str, int],
+    bare: tuple[str, int],
+    request: Request,
+    connections: int,
+    effort: Effort,
+    share: float,
 ) -> list[Figure]:
     """Put both under load in turn; the product should answer at least such a share of what the floor answers."""
-    ours, floors = in_turn(
-        effort.rounds,
-        lambda: load(product, request, connections, effort.seconds),
-        lambda: load(bare, request, connections, effort.seconds),
-    )
+
+    def answer(url: str, pid: int) -> Answered:
+        before = processor_seconds(pid)
+        done = load(url, request, connections, effort.seconds)
+        return Answered(done, (processor_seconds(pid) - before) / done.requests)
+
+    ours, floors = in_turn(effort.rounds, lambda: answer(*product), lambda: answer(*bare))
+    n = sum(each.load.requests for each in ours)
+
+    def figure(what: str, unit: str, scale: float, aim: Aim | None, get: Callable[[Answered], float]) -> Figure:
+        value, limit = (scale * median([get(each) for each in rounds]) for rounds in (ours, floors))
+        return Figure(f"{name}.{what}", value, unit, limit, n, aim)
+
     return [
-        _figure(f"{name}.rate", "1/s", ours, floors, "rate", 1, at_least(share)),
-        _figure(f"{name}.p50", "ms", ours, floors, "p50", MILLI, None),
-        _figure(f"{name}.p99", "ms", ours, floors, "p99", MILLI, at_most(round(1 / share, 2))),
+        figure("rate", "1/s", 1, at_least(share), lambda each: each.load.rate),
+        figure("p50", "ms", MILLI, None, lambda each: each.load.p50),
+        figure("p99", "ms", MILLI, at_most(round(1 / share, 2)), lambda each: each.load.p99),
+        figure("processor", "µs", MICRO, None, lambda each: each.each),
     ]
-
-
-def _figure(
-    name: str, unit: str, ours: list[Load], floors: list[Load], what: str, scale: float, aim: Aim | None
-) -> Figure:
-    value, limit = (scale * median([getattr(each, what) for each in loads]) for loads in (ours, floors))
-    return Figure(name, value, unit, limit, sum(each.requests for each in ours), aim)
 
 
 ROWS = (

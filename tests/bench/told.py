@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tests.bench.figures import Figure, rounded
 from tests.bench.row import Row
+from tests.bench.steps import Step
 
 PROFILE = Path(__file__).with_name("profile.md")
-"""What profiles have shown, written by people; a part of the page."""
+"""What profiles have shown, and where a limit is, written by people; a part of the page."""
 COLUMNS = ("figure", "value", "limit", "unit", "ratio", "aim", "n")
 INTRODUCTION = """\
 # How fast, and how small
@@ -41,7 +42,12 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def page(
-    rows: Sequence[Row], figures: Mapping[str, Sequence[Figure]], machine: Mapping[str, str], lease: int, profile: str
+    rows: Sequence[Row],
+    figures: Mapping[str, Sequence[Figure]],
+    steps: Sequence[Step],
+    machine: Mapping[str, str],
+    lease: int,
+    profile: str,
 ) -> str:
     """Return the text of `docs/performance.md`; `figures` by the name of their row."""
     what = [f"| `{row.name}` | {row.what} | {row.floor} | {row.aim} |" for row in rows]
@@ -54,8 +60,14 @@ def page(
         "\n".join(["## The figures", "", _heading(*COLUMNS), *found, ""]),
         PEERS.format(lease=lease),
         profile,
+        "\n".join([_heading("of", "step", "ms", "MiB"), *map(_step, steps), ""]),
     ]
     return "\n".join(parts)
+
+
+def _step(step: Step) -> str:
+    memory = "–" if step.memory is None else f"{step.memory:.1f}"
+    return f"| {step.of} | {step.name} | {step.milliseconds:.1f} | {memory} |"
 
 
 def _heading(*names: str) -> str:

@@ -6,6 +6,7 @@ from tests.bench.benchmark import ROWS
 from tests.bench.figures import Figure, at_most
 from tests.bench.floors.metrics import registry_like
 from tests.bench.row import Row, in_turn
+from tests.bench.steps import Step
 from tests.bench.told import page, table
 
 GOOD = Figure("fast.p50", 2, "ms", 1, 1500, at_most(3))
@@ -42,7 +43,8 @@ def test_table() -> None:
 def test_page() -> None:
     """The page names the machine, every row with its floor and aim, every figure, the peers, and what profiles show."""
     row = Row("fast", "something", "the least", "≤ 3 ×", lambda _: [GOOD])
-    text = page([row], {"fast": [GOOD]}, {"processor": "a fast one"}, 3, "## Where the time goes\n")
+    steps = [Step("a key", "read", 1.23), Step("a start", "Python", 20.04, 9.76)]
+    text = page([row], {"fast": [GOOD]}, steps, {"processor": "a fast one"}, 3, "## Where the time goes\n")
     for part in (
         "| processor | a fast one |",
         "| `fast` | something | the least | ≤ 3 × |",
@@ -51,6 +53,8 @@ def test_page() -> None:
         "`loop_wait` 10 s",
         "15 s, renewed within 10 s, tried every 2 s",
         "## Where the time goes",
+        "| a key | read | 1.2 | – |",
+        "| a start | Python | 20.0 | 9.8 |",
     ):
         assert part in text
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.etcd_access import Login, Tls
 from cluster.etcd_members import Members
-from cluster.etcd_rpc import end_of_stream, rpc_pb2
+from cluster.etcd_renewals import Renewals
+from cluster.etcd_rpc import rpc_pb2
 from cluster.etcd_watch import entry_of, prefix_end, watch
 from cluster.store import (
     Absent,
@@ -23,7 +24,6 @@ from cluster.store import (
     LeaseLost,
     Part,
     Refused,
-    Unavailable,
     View,
 )
 from cluster.timings import Timings
@@ -60,6 +60,7 @@ class EtcdStore:
     ) -> None:
         self._timings = timings or Timings()
         self._members = Members(endpoints, self._timings, tls, login)
+        self._renewals = Renewals()
 
     async def snapshot(self, prefix: str, without: str = "") -> View:
         """See the port."""
@@ -136,15 +137,7 @@ class EtcdStore:
         """See the port."""
 
         async def attempt(member: Member, limit: float) -> int:
-            call = member.lease.LeaseKeepAlive(timeout=limit, metadata=member.metadata)
-            try:
-                await call.write(rpc_pb2.LeaseKeepAliveRequest(ID=lease_id))
-                answer = await call.read()
-            finally:
-                call.cancel()
-            if answer is end_of_stream:
-                raise Unavailable(f"etcd member {member.address} ended the stream without an answer")
-            return int(answer.TTL)
+            return await self._renewals.renew(lease_id, member, limit)
 
         ttl = await self._members.call(attempt)
         if ttl <= 0:
@@ -153,6 +146,7 @@ class EtcdStore:
 
     async def revoke(self, lease_id: int) -> None:
         """See the port."""
+        self._renewals.end(lease_id)
         try:
             await self._unary("lease", "LeaseRevoke", rpc_pb2.LeaseRevokeRequest(ID=lease_id))
         except LeaseLost:

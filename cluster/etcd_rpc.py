@@ -1,28 +1,24 @@
-"""etcd's protocol: the messages, and one member as a bundle of calls.
+"""One etcd member as a bundle of calls, and the errors that they raise.
 
-The messages come from the `etcd3` package, whose clients are not used. Its generated code needs the pure-Python
-protobuf, which is chosen here, before its only import. Knows nothing of choosing members or of what is stored.
+Knows nothing of choosing members or of what is stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import warnings
+from types import SimpleNamespace
 from typing import Any
 
-os.environ["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # an unreachable member is our business to report, in one line
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # children are other programs, and gRPC remarks on each
 
 import grpc
 import grpc.aio
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # its generated code is of 2020
-    from etcd3.etcdrpc import auth_pb2, kv_pb2, rpc_pb2, rpc_pb2_grpc
+from cluster.etcd_messages import auth_pb2, methods, rpc_pb2
 
-__all__ = ["Member", "RpcError", "Status", "auth_pb2", "end_of_stream", "kv_pb2", "rpc_pb2", "ssl_channel_credentials"]
+__all__ = ["Member", "RpcError", "Status", "auth_pb2", "end_of_stream", "overdue", "rpc_pb2", "ssl_channel_credentials"]
 
 RpcError = grpc.aio.AioRpcError
 Status = grpc.StatusCode
@@ -41,8 +37,14 @@ _OPTIONS = (
     ("grpc.enable_retries", 0),
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.http2.bdp_probe", 0),  # a ping after every answer, in search of a larger window that gains nothing here
     ("grpc.max_receive_message_length", -1),
 )
+
+
+def overdue(what: str) -> grpc.aio.AioRpcError:
+    """Return the error of a call that has missed a deadline of ours; streams have none of gRPC's."""
+    return RpcError(Status.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata(), what)
 
 
 class Member:
@@ -63,11 +65,11 @@ class Member:
             if credentials
             else grpc.aio.insecure_channel(address, options=_OPTIONS)
         )
-        self.kv = rpc_pb2_grpc.KVStub(self._channel)
-        self.lease = rpc_pb2_grpc.LeaseStub(self._channel)
-        self.streams = rpc_pb2_grpc.WatchStub(self._channel)
-        self.auth = rpc_pb2_grpc.AuthStub(self._channel)
-        self.cluster = rpc_pb2_grpc.ClusterStub(self._channel)
+        self.kv = _calls(self._channel, "KV")
+        self.lease = _calls(self._channel, "Lease")
+        self.streams = _calls(self._channel, "Watch")
+        self.auth = _calls(self._channel, "Auth")
+        self.cluster = _calls(self._channel, "Cluster")
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -86,3 +88,14 @@ class Member:
         """End its streams, give calls under way `grace` seconds, and close the channel."""
         self.gone.set()
         await self._channel.close(grace)
+
+
+def _calls(channel: Any, service: str) -> Any:
+    """Return something that has every method of a service as an attribute, to be called as `grpc.aio` has it."""
+    calls = {}
+    for method in methods(service):
+        kind = channel.stream_stream if method.streams else channel.unary_unary
+        calls[method.name] = kind(
+            method.path, request_serializer=method.to_bytes, response_deserializer=method.from_bytes
+        )
+    return SimpleNamespace(**calls)

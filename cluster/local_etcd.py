@@ -7,6 +7,7 @@ however that ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import re
@@ -167,9 +168,11 @@ class LocalEtcd:
         self._process = None
 
     def pause(self) -> None:
-        """Freeze the process: its connections stay open and nothing answers."""
+        """Freeze the process, and return when it is: its connections stay open and nothing answers."""
         if self._process:
             self._process.send_signal(signal.SIGSTOP)
+            with contextlib.suppress(ChildProcessError):  # it has ended
+                os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a frozen process go on."""

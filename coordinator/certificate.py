@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from cryptography import x509
-
 
 class BadCertificate(ValueError):  # noqa: N818 - it says what the files are
     """Certificate or key cannot be used; the text says why and what to do."""
@@ -70,6 +68,8 @@ def end_of(path: Path) -> dt.datetime:
     Raises:
         BadCertificate
     """
+    from cryptography import x509  # noqa: PLC0415 - 1 MiB, of no use without a certificate
+
     try:
         return x509.load_pem_x509_certificates(_read(path))[0].not_valid_after_utc
     except ValueError as error:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from cluster.local_etcd import LocalEtcd, NoEtcd, etcd_version, find_etcd
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def program(directory: Path, text: str) -> Path:
@@ -54,4 +51,22 @@ async def test_an_etcd_that_ends_is_reported_with_its_last_words(tmp_path: Path)
     etcd.start()
     with pytest.raises(NoEtcd, match=r"cannot open the data \(see .*etcd\.log\)"):
         await etcd.ready(5)
+    etcd.stop()
+
+
+async def test_an_etcd_is_frozen_when_pausing_returns(tmp_path: Path) -> None:
+    """Whoever pauses one that is busy hears nothing of it any more; one that has ended is not waited for."""
+    (tmp_path / "etcd").write_text("#!/bin/sh\nwhile :; do :; done\n")
+    (tmp_path / "etcd").chmod(0o755)
+    etcd = LocalEtcd(tmp_path / "data", 1, 2, binary=tmp_path / "etcd")
+    etcd.start()
+    for _ in range(20):
+        etcd.pause()
+        assert (Path("/proc") / str(etcd.pid) / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+        etcd.resume()
+    assert etcd._process is not None
+    etcd._process.kill()
+    etcd.pause()
+    etcd._process.wait()
+    etcd.pause()
     etcd.stop()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,10 @@ def test_the_ends_of_certificates_are_told_by_name(tmp_path: Path) -> None:
     etcd.write_bytes(b"no certificate")
     assert list(Certificates(certificate, etcd).ends()) == ["http"]
     assert Certificates(None, None).ends() == {}
+
+
+def test_a_coordinator_without_certificates_does_not_load_what_reads_them() -> None:
+    """That would take memory on every node, and only those with HTTPS or etcd over TLS have a use for it."""
+    program = "import sys, coordinator.main; print('cryptography.x509' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"

@@ -1,22 +1,40 @@
-"""The history as a call may see it: what the ledger knows of, and nothing while another history is put in its place."""
+"""The pages of the history that the calls share, and in which words they refuse what cannot be read of it."""
 
 from __future__ import annotations
 
-from cluster.records import RecordPages
-from coordinator.calls import Services
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from cluster.record_pages import HistoryChanged, HistoryMoves, RecordPages
+from cluster.store import StoreError
+from coordinator.answers import store_away
 from coordinator.errors import ApiError
-from coordinator.restoring import BUSY, on_its_way
+from coordinator.restoring import BUSY
+
+PAGES = web.AppKey("pages", RecordPages)
 
 
-def history_pages(services: Services) -> RecordPages:
-    """Return the pages of the history that counts.
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Refuse a call where the history cannot be read.
 
     Raises:
-        ApiError: 503, a backup was restored and some records are still those of another history.
+        ApiError: 503, the store is away, the history changes too fast, or a backup was restored and some records are
+            still those of another history.
     """
-    ledger = services.outlook.look().ledger
-    if ledger is None or not ledger.record_count:  # it is away, and nobody knows how much of the history there is
-        return RecordPages(services.store, services.keys)
-    if on_its_way(ledger) is not None:
-        raise ApiError(503, BUSY.code, BUSY.text, hint=BUSY.hint, headers={"Retry-After": "2"})
-    return RecordPages(services.store, services.keys, ledger.record_count)
+    try:
+        yield
+    except StoreError as error:
+        raise store_away(error) from error
+    except HistoryMoves as error:
+        raise ApiError(503, BUSY.code, BUSY.text, hint=BUSY.hint, headers={"Retry-After": "2"}) from error
+    except HistoryChanged as error:
+        raise ApiError(
+            503,
+            "busy",
+            "Records are being added faster than they can be read.",
+            hint="Ask again, or for fewer at once.",
+            headers={"Retry-After": "1"},
+        ) from error

@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from cluster.record_filter import RecordFilter
-from cluster.records import SortBy
+from cluster.record_pages import SortBy
 from coordinator.calls import SERVICES, Parameter
 from coordinator.errors import bad_parameter
 from licensing.records import ManagementType

@@ -8,12 +8,11 @@ from aiohttp import web
 from msgspec import Meta
 
 from cluster.record_filter import RecordFilter
-from cluster.records import LARGEST_PAGE, BadRecord, RecordPages
-from cluster.store import StoreError
-from coordinator.answers import store_away
-from coordinator.calls import SERVICES, Call, Parameter, as_json
-from coordinator.errors import ApiError, bad_parameter
-from coordinator.history_pages import history_pages
+from cluster.record_pages import LARGEST_READ, RecordPages
+from cluster.records import BadRecord
+from coordinator.calls import Call, Parameter, as_json
+from coordinator.errors import bad_parameter
+from coordinator.history_pages import PAGES, refusals
 from coordinator.ordering import json_answer
 from coordinator.record_wishes import FILTERED, IN_ORDER, Order, choice, filter_in, order_in
 from licensing.records import Record
@@ -21,7 +20,6 @@ from licensing.value import Value
 
 LARGEST_LIMIT = 1000
 _LARGEST_START = 10**12
-_ATTEMPTS = 5
 _FLAG = {"false": False, "true": True, "": True}
 
 
@@ -53,12 +51,8 @@ async def get_records(request: web.Request) -> web.Response:
     `replyWithCount` changes nothing: the count always comes along.
     """
     wish = _wish(request)
-    services = request.app[SERVICES]
-    pages = history_pages(services)
-    try:
-        found, total, unknown = await (_consistent if wish.wanted.wants_all else _searched)(pages, wish)
-    except StoreError as error:
-        raise store_away(error) from error
+    with refusals():
+        found, total, unknown = await (_page if wish.wanted.wants_all else _searched)(request.app[PAGES], wish)
     good = tuple(record for record in found if isinstance(record, Record))
     bad = tuple(f"{record.key}: {record.why}" for record in found if isinstance(record, BadRecord))
     return json_answer(RecordsAnswer(good, total, (*unknown, *bad)), headers={"Cache-Control": "no-cache"})
@@ -76,46 +70,21 @@ def _wish(request: web.Request) -> _Wish:
     )
 
 
+async def _page(pages: RecordPages, wish: _Wish) -> _Answered:
+    order = wish.order
+    return *await pages.page(wish.start, wish.limit, order.sort_by, descending=order.descending), ()
+
+
 async def _searched(pages: RecordPages, wish: _Wish) -> _Answered:
     """Look through the whole history, and read what is wished for of what is wanted."""
     order = wish.order
     found = await pages.find(wish.wanted, order.sort_by, descending=order.descending)
-    keys, records = found.wanted[wish.start : wish.start + wish.limit], list[Record | BadRecord]()
-    for first in range(0, len(keys), LARGEST_PAGE):
-        records += await pages.read(keys[first : first + LARGEST_PAGE])
+    numbers, records = found.wanted[wish.start : wish.start + wish.limit], list[Record | BadRecord]()
+    for first in range(0, len(numbers), LARGEST_READ):
+        records += await pages.read(found, numbers[first : first + LARGEST_READ])
     count = len(found.unreadable)
     text = f"Records that cannot be read, so that nobody knows whether they are wanted: {count}. Verify the history."
     return tuple(records), len(found.wanted), (text,) if count else ()
-
-
-async def _consistent(pages: RecordPages, wish: _Wish) -> _Answered:
-    """Read all that is wished for as of one moment."""
-    for _ in range(_ATTEMPTS):
-        found = await _attempt(pages, wish)
-        if found is not None:
-            return *found, ()
-    raise ApiError(
-        503,
-        "busy",
-        "Records are being added faster than they can be read.",
-        hint="Ask again, or for fewer at once.",
-        headers={"Retry-After": "1"},
-    )
-
-
-async def _attempt(pages: RecordPages, wish: _Wish) -> tuple[tuple[Record | BadRecord, ...], int] | None:
-    """Read page after page; None when the history grew meanwhile, so that the pages may not fit together."""
-    order = wish.order
-    end = wish.start + wish.limit
-    limit = min(wish.limit, LARGEST_PAGE)
-    found, total = await pages.page(wish.start, limit, order.sort_by, descending=order.descending)
-    for place in range(wish.start + LARGEST_PAGE, min(end, total), LARGEST_PAGE):
-        limit = min(end - place, LARGEST_PAGE)
-        page, total_then = await pages.page(place, limit, order.sort_by, descending=order.descending)
-        if total_then != total:
-            return None
-        found += page
-    return found, total
 
 
 def _number(request: web.Request, name: str, default: int, largest: int) -> int:

@@ -17,11 +17,11 @@ from collections.abc import Iterable
 import msgspec
 from aiohttp import web
 
-from cluster.records import LARGEST_PAGE, BadRecord
+from cluster.record_pages import LARGEST_READ, HistoryChanged, HistoryMoves
+from cluster.records import BadRecord
 from cluster.store import StoreError
-from coordinator.answers import store_away
 from coordinator.calls import SERVICES, Call
-from coordinator.history_pages import history_pages
+from coordinator.history_pages import PAGES, refusals
 from coordinator.record_wishes import FILTERED, IN_ORDER, filter_in, order_in
 from licensing.records import Record
 
@@ -44,25 +44,23 @@ FORMULA_STARTS = (
 async def get_csv(request: web.Request) -> web.StreamResponse:
     """Answer with all records that are wanted, in the order asked for; those that cannot be read say so in their row.
 
-    When the store fails in the middle the connection is cut, so that nobody takes a part for the whole.
+    When the store fails in the middle, or has another history, the connection is cut, so that nobody takes a part for
+    the whole.
     """
-    order, wanted, services = order_in(request), filter_in(request), request.app[SERVICES]
-    pages = history_pages(services)
-    try:
+    order, wanted, pages = order_in(request), filter_in(request), request.app[PAGES]
+    with refusals():
         found = await pages.find(wanted, order.sort_by, descending=order.descending)
-    except StoreError as error:
-        raise store_away(error) from error
-    response = web.StreamResponse(headers=_headers(f"{services.outlook.clock.now():%Y-%m-%d}"))
-    keys = (*found.wanted, *found.unreadable)
+    response = web.StreamResponse(headers=_headers(f"{request.app[SERVICES].outlook.clock.now():%Y-%m-%d}"))
+    numbers = (*found.wanted, *found.unreadable)
     try:
         with contextlib.suppress(ConnectionError):  # whoever asked has gone
             await response.prepare(request)
             await response.write(codecs.BOM_UTF8 + _lines([COLUMNS]))
-            for first in range(0, len(keys), LARGEST_PAGE):
-                records = await pages.read(keys[first : first + LARGEST_PAGE])
+            for first in range(0, len(numbers), LARGEST_READ):
+                records = await pages.read(found, numbers[first : first + LARGEST_READ])
                 await response.write(_lines(map(_row, records)))
-    except StoreError as error:
-        log.warning("the history could not be read to its end", extra={"why": str(error)})
+    except (StoreError, HistoryChanged, HistoryMoves) as error:
+        log.warning("the history could not be read to its end", extra={"why": str(error) or type(error).__name__})
         if request.transport is not None:
             request.transport.abort()
     return response

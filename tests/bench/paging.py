@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -11,7 +12,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from cluster.records import index_writes
-from cluster.store import MOST_PARTS, Put, Store
+from cluster.store import MOST_PARTS, Put, Store, Unavailable
 from cluster.values import decode_value, encode_value
 from licensing.ledger import Ledger
 from licensing.records import ChainHead, append
@@ -26,16 +27,22 @@ from tests.waiting import eventually_sync
 SHORT, LONG = 100, 100_000
 PAGE = 20
 ORDERS = ("uploadDate", "issuedDate")
-AT_ONCE = 16
+DATES = ("issuedDate", "expiredDate")
+AT_ONCE = 8
 """Transactions under way while a history is written."""
 
 
 def records_page(effort: Effort) -> Iterator[Figure]:
-    """Pages that begin anywhere are read one after the other, by number and by date."""
+    """Pages that begin anywhere are read one after the other, by number and by date.
+
+    Before that, right after the start, the first page of each order by date, for which the order is read.
+    """
     with ExitStack() as stack:
         short, long = (stack.enter_context(running_site("a")) for _ in range(2))
         for site, count in ((short, SHORT), (long, LONG)):
             remember(site, count)
+        value, limit = (MILLI * median([_first(site, order) for order in DATES]) for site in (long, short))
+        yield Figure("records_page.first_by_date", value, "ms", limit, len(DATES))
         for order in ORDERS:
             loads = in_turn(
                 effort.rounds, *(partial(_read, *each, order, effort) for each in ((long, LONG), (short, SHORT)))
@@ -66,7 +73,11 @@ async def _write_history(store: Store, count: int) -> None:
 
     async def write(first: int) -> None:
         async with room:
-            await store.commit((), writes[first : first + MOST_PARTS])
+            puts = writes[first : first + MOST_PARTS]
+            try:
+                await store.commit((), puts)
+            except Unavailable:  # the machine is busy; writing it again changes nothing
+                await store.commit((), puts)
 
     await asyncio.gather(*(write(first) for first in range(0, len(writes), MOST_PARTS)))
     entry = (await store.snapshot(KEYS.ledger)).entries[KEYS.ledger]
@@ -77,6 +88,13 @@ async def _write_history(store: Store, count: int) -> None:
 
 def _path(order: str) -> str:
     return f"/v1/licenses/records?limit={PAGE}&sortBy={order}"
+
+
+def _first(site: LiveSite, order: str) -> float:
+    """Return how many seconds a page takes."""
+    began = time.perf_counter()
+    assert len(decoded(site.get("a", _path(order) + "&start=50").body)["inventories"]) == PAGE
+    return time.perf_counter() - began
 
 
 def _read(site: LiveSite, count: int, order: str, effort: Effort) -> Load:

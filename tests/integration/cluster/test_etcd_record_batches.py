@@ -7,7 +7,8 @@ import datetime as dt
 from cluster.etcd import EtcdStore
 from cluster.keys import Keys
 from cluster.record_batches import clear_staging, next_moves, read_records, stage
-from cluster.records import RecordPages, index_writes
+from cluster.record_pages import RecordPages
+from cluster.records import index_writes
 from cluster.store import Absent
 from licensing.ledger import Staged
 from licensing.records import Record

@@ -1,57 +1,100 @@
-"""Pages of the history, in every order, and what they show of a history that was tampered with."""
+"""Pages of the history, in every order: of one moment, whatever becomes of the history, and little is read for them."""
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
-import random
+import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec.structs import replace
 
-from cluster.keys import Keys
-from cluster.memory import MemoryCluster
+from cluster.memory import MemoryCluster, MemoryStore
 from cluster.record_filter import RecordFilter
-from cluster.records import LARGEST_PAGE, BadRecord, Found, RecordPages, SortBy, index_writes, verify_stored
-from cluster.store import Delete, Put
+from cluster.record_pages import HistoryChanged, HistoryMoves, RecordPages, SortBy
+from cluster.records import BadRecord, index_writes
+from cluster.store import Delete, Entry, Put, Unavailable
 from cluster.values import encode_value
-from licensing.records import ChainHead, Record
+from licensing.ledger import Restored, Staged
+from licensing.records import ChainHead, ManagementType, Record, append
 from tests.history import BEGINNING, content, history
+from tests.unit.cluster.spread_records import HEAD, KEYS, RECORDS, fill, ledger_of, spread_contents
+from tests.waiting import eventually
 
-KEYS = Keys("s")
 ORDERS: tuple[SortBy, ...] = ("uploadDate", "issuedDate", "expiredDate")
+DATES = ORDERS[1:]
+ALL = RecordFilter()
+USB = RecordFilter(management_type=ManagementType.USB_KEY)
 
 
-def spread_history(count: int) -> tuple[list[Record], ChainHead]:
-    """Return records whose dates are in no order and partly the same."""
-    chance = random.Random(1)  # noqa: S311 - a test that is the same every time
-    days = [(chance.randrange(-20_000, 400), chance.randrange(3)) for _ in range(count)]
-    dates = [(BEGINNING + dt.timedelta(days=issued), BEGINNING + dt.timedelta(days=long)) for issued, long in days]
-    return history([content(n, issued_date=issued, expired_date=end) for n, (issued, end) in enumerate(dates)])
+def in_order(records: Sequence[Record], sort_by: SortBy) -> list[Record]:
+    """Return records as a page shows them; those of one second in order of number."""
+    if sort_by == "uploadDate":
+        return list(records)
+    return sorted(records, key=lambda each: each.issued_date if sort_by == "issuedDate" else each.expired_date)
 
 
-RECORDS, HEAD = spread_history(450)
-IN_ORDER = {
-    "uploadDate": RECORDS,
-    "issuedDate": sorted(RECORDS, key=lambda record: record.issued_date),
-    "expiredDate": sorted(RECORDS, key=lambda record: record.expired_date),
-}
+class Counting(MemoryStore):
+    """A client that knows how often it read, and before a read lets something happen once.
+
+    `orders`: reads of an order by date. `entries`: what was read of records.
+    """
+
+    def __init__(self, cluster: MemoryCluster) -> None:
+        super().__init__(cluster)
+        self.calls = self.orders = self.entries = 0
+        self.meanwhile: list[Callable[[], None]] = []
+
+    async def page(self, start: str, end: str, limit: int) -> tuple[Entry, ...]:
+        """Read, and count."""
+        self.calls += 1
+        self.orders += "~" in start
+        await asyncio.sleep(0)  # as every real store lets others go on
+        found = await super().page(start, end, limit)
+        self.entries += len(found)
+        return found
+
+    async def read(self, keys: Sequence[str]) -> tuple[Entry | None, ...]:
+        """Read after what happens meanwhile, and count."""
+        if self.meanwhile and len(keys) > 1:
+            self.meanwhile.pop(0)()
+        self.calls += 1
+        self.entries += len(keys) - 1
+        return await super().read(keys)
 
 
 @pytest.fixture
 def cluster() -> MemoryCluster:
     """Return a store that holds the records and their neighbours."""
     cluster = MemoryCluster()
-    cluster.apply([Put(KEYS.ledger, b"x"), Put(KEYS.site, b"x")])
-    for record in RECORDS:
-        cluster.apply(index_writes(KEYS, record))
+    cluster.apply([Put(KEYS.site, b"x"), Put(KEYS.usage, b"x")])
+    fill(cluster, RECORDS)
     return cluster
 
 
 @pytest.fixture
-def pages(cluster: MemoryCluster) -> RecordPages:
+def store(cluster: MemoryCluster) -> Counting:
+    """Return a client that counts."""
+    return Counting(cluster)
+
+
+@pytest.fixture
+def pages(store: Counting) -> RecordPages:
     """Return the pages of the records."""
-    return RecordPages(cluster.client(), KEYS)
+    return RecordPages(store, KEYS)
+
+
+async def shown(pages: RecordPages, sort_by: SortBy) -> list[Record | BadRecord]:
+    """Return all that the pages show together, each of which has the same total."""
+    first, total = await pages.page(0, 170, sort_by)
+    found = list(first)
+    while len(found) < total:
+        more, total_then = await pages.page(len(found), 170, sort_by)
+        assert (total_then, bool(more)) == (total, True)
+        found += more
+    return found
+
+
+# --- a history that rests ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -63,7 +106,13 @@ async def test_the_pages_together_are_the_history(pages: RecordPages, sort_by: S
         page, total = await pages.page(start, 70, sort_by, descending=descending)
         shown += page
         assert total == len(RECORDS)
-    assert shown == IN_ORDER[sort_by][:: -1 if descending else 1]
+    assert shown == in_order(RECORDS, sort_by)[:: -1 if descending else 1]
+
+
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_a_page_may_be_as_long_as_the_history(pages: RecordPages, sort_by: SortBy) -> None:
+    """It is read in several calls."""
+    assert await pages.page(0, 1000, sort_by) == (tuple(in_order(RECORDS, sort_by)), 450)
 
 
 async def test_a_page_beyond_the_end_is_empty(pages: RecordPages) -> None:
@@ -77,22 +126,58 @@ async def test_a_limit_of_nothing_only_counts(pages: RecordPages) -> None:
     assert await pages.page(0, 0) == ((), 450)
 
 
-async def test_an_empty_history_has_empty_pages() -> None:
-    """Before the first record there is nothing."""
-    assert await RecordPages(MemoryCluster().client(), KEYS).page(0, 20, "expiredDate") == ((), 0)
-
-
-@pytest.mark.parametrize(("start", "limit"), [(-1, 1), (0, -1), (0, LARGEST_PAGE + 1)])
+@pytest.mark.parametrize(("start", "limit"), [(-1, 1), (0, -1)])
 async def test_a_page_has_its_limits(pages: RecordPages, start: int, limit: int) -> None:
-    """What would read too much, or makes no sense, is refused."""
-    with pytest.raises(ValueError, match="limit from 0 to 100"):
+    """What makes no sense is refused."""
+    with pytest.raises(ValueError, match="must be 0 or more"):
         await pages.page(start, limit)
+
+
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_a_page_costs_one_call_when_the_history_is_known(
+    store: Counting, pages: RecordPages, sort_by: SortBy
+) -> None:
+    """Nothing is read but what is shown, wherever it stands."""
+    await pages.page(0, 1, sort_by)
+    store.calls = store.entries = 0
+    await pages.page(300, 20, sort_by, descending=True)
+    assert (store.calls, store.entries) == (1, 20)
+
+
+async def test_without_an_order_by_date_none_is_read(store: Counting, pages: RecordPages) -> None:
+    """Who turns pages by number waits for nothing."""
+    await pages.page(200, 20)
+    assert (store.calls, store.entries) == (2, 20)
+
+
+async def test_an_order_is_read_once_for_all_that_ask_at_once(store: Counting, pages: RecordPages) -> None:
+    """The others wait for it."""
+    await pages.page(0, 1, "issuedDate")
+    once = store.orders
+    several = await asyncio.gather(*(pages.page(start, 5, "expiredDate") for start in range(20)))
+    assert store.orders == 2 * once
+    assert several == [(tuple(in_order(RECORDS, "expiredDate")[n : n + 5]), 450) for n in range(20)]
+
+
+async def test_who_does_not_wait_for_an_order_leaves_it_to_the_next(store: Counting, pages: RecordPages) -> None:
+    """Neither a caller that goes away nor a store that fails in the middle leaves half an order behind."""
+    going = asyncio.create_task(pages.page(0, 1, "issuedDate"))
+    await eventually(lambda: store.orders > 0)
+    going.cancel()
+    store.cluster.offline()
+    with pytest.raises(Unavailable):
+        await pages.page(0, 1, "issuedDate")
+    store.cluster.online()
+    assert await shown(pages, "issuedDate") == in_order(RECORDS, "issuedDate")
+
+
+# --- what cannot be read -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sort_by", ORDERS)
 async def test_a_record_that_cannot_be_read_is_shown_as_such(cluster: MemoryCluster, sort_by: SortBy) -> None:
     """A spoilt value, and a record in the place of another, take their places on the page with a reason."""
-    first, second, third = IN_ORDER[sort_by][:3]
+    first, second, third = in_order(RECORDS, sort_by)[:3]
     cluster.apply([Put(KEYS.record(first.number), b"{}"), Put(KEYS.record(second.number), encode_value(third))])
     (bad, misplaced, good), total = await RecordPages(cluster.client(), KEYS).page(0, 3, sort_by)
     assert (bad.key, bool(bad.why)) == (KEYS.record(first.number), True)
@@ -100,92 +185,206 @@ async def test_a_record_that_cannot_be_read_is_shown_as_such(cluster: MemoryClus
     assert (good, total) == (third, 450)
 
 
-async def test_a_record_that_is_missing_shows_in_the_orders_by_date(cluster: MemoryCluster) -> None:
-    """Its place is still there."""
-    first = IN_ORDER["issuedDate"][0]
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_a_record_that_is_missing_shows(cluster: MemoryCluster, pages: RecordPages, sort_by: SortBy) -> None:
+    """Its place is still there, in every order, and a search counts it as one that cannot be read."""
+    first = in_order(RECORDS, sort_by)[0]
     cluster.apply([Delete(KEYS.record(first.number))])
-    (shown,), total = await RecordPages(cluster.client(), KEYS).page(0, 1, "issuedDate")
-    assert (shown, total) == (BadRecord(KEYS.record(first.number), "it is missing"), 450)
+    (seen,), total = await pages.page(0, 1, sort_by)
+    assert (seen, total) == (BadRecord(KEYS.record(first.number), "it is missing"), 450)
+    found = await pages.find(USB, sort_by)
+    assert (len(found.wanted), found.unreadable) == (449, [first.number])
+
+
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_keys_of_others_do_not_count(cluster: MemoryCluster, pages: RecordPages, sort_by: SortBy) -> None:
+    """A key that is none of ours neither is shown nor ends in a crash."""
+    for written in index_writes(KEYS, RECORDS[100]):
+        cluster.apply([Put(written.key + "x", b"x"), Put(written.key[:-1], b"x"), Put(written.key[:-1] + "x", b"x")])
+    assert await pages.page(0, 500, sort_by) == (tuple(in_order(RECORDS, sort_by)), 450)
+    assert (await pages.find(USB, sort_by)).unreadable == []
 
 
 @pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
 @pytest.mark.parametrize("sort_by", ORDERS)
-@pytest.mark.parametrize("count", [0, 1, 301, 450])
+@pytest.mark.parametrize("count", [1, 301, 450])
 async def test_what_is_behind_the_end_is_no_part_of_the_history(
     cluster: MemoryCluster,
+    pages: RecordPages,
     sort_by: SortBy,
     count: int,
     descending: bool,  # noqa: FBT001
 ) -> None:
     """Pages, totals and searches are those of the records that the ledger knows of, in every order."""
-    pages = RecordPages(cluster.client(), KEYS, count)
-    known = [record for record in IN_ORDER[sort_by] if record.number < count][:: -1 if descending else 1]
+    cluster.apply([ledger_of(ChainHead(count, RECORDS[count - 1].hash))])
+    known = in_order(RECORDS[:count], sort_by)[:: -1 if descending else 1]
     for start in range(0, 451, 90):
         page = await pages.page(start, 90, sort_by, descending=descending)
         assert page == (tuple(known[start : start + 90]), count)
     assert await pages.page(0, 0, sort_by) == ((), count)
-    for wanted in RecordFilter(), RecordFilter(management_type=RECORDS[0].management_type):
+    for wanted in ALL, USB:
         found = await pages.find(wanted, sort_by, descending=descending)
-        assert found == Found(tuple(KEYS.record(record.number) for record in known), ())
+        assert (found.wanted, found.unreadable) == ([record.number for record in known], [])
 
 
-async def test_records_that_are_missing_leave_the_others_in_their_places(cluster: MemoryCluster) -> None:
-    """In the order of numbers a gap shifts what follows, and the last page still ends with the last record."""
-    cluster.apply([Delete(KEYS.record(number)) for number in range(100, 300)])
-    pages = RecordPages(cluster.client(), KEYS)
-    assert await pages.page(149, 2) == ((RECORDS[349], RECORDS[350]), 250)
-    assert await pages.page(0, 1, descending=True) == ((RECORDS[449],), 250)
+LEDGERS = {
+    "missing": Delete(KEYS.ledger),
+    "without a record": ledger_of(ChainHead(0, "")),
+    "spoilt": Put(KEYS.ledger, b"x"),
+    "newer": Put(KEYS.ledger, ledger_of(HEAD).value.replace(b'"version":1', b'"version":2')),
+}
 
 
-async def test_foreign_keys_are_shown_as_bad_records(cluster: MemoryCluster) -> None:
-    """A key that is none of ours does not end in a crash, in whichever order it stands."""
-    orders: tuple[tuple[SortBy, int], ...] = (("uploadDate", 0), ("issuedDate", 1), ("expiredDate", 2))
-    for sort_by, place in orders:
-        first = IN_ORDER[sort_by][0]
-        cluster.apply([Put(index_writes(KEYS, first)[place].key + "x", b"x")])
-        (good, foreign), total = await RecordPages(cluster.client(), KEYS).page(0, 2, sort_by)
-        assert (good, isinstance(foreign, BadRecord), total) == (first, True, 451)
+@pytest.mark.parametrize("sort_by", ORDERS)
+@pytest.mark.parametrize("ledger", LEDGERS.values(), ids=LEDGERS)
+async def test_without_a_ledger_all_there_is_shows(
+    cluster: MemoryCluster, pages: RecordPages, ledger: Put | Delete, sort_by: SortBy
+) -> None:
+    """Nobody knows how much of it is the history; gaps cannot be told from what never was."""
+    cluster.apply([ledger, *(Delete(put.key) for record in RECORDS[100:103] for put in index_writes(KEYS, record))])
+    there = in_order(RECORDS[:100] + RECORDS[103:], sort_by)
+    assert await pages.page(0, 500, sort_by) == (tuple(there), 447)
+    assert (await pages.find(USB, sort_by)).wanted == [record.number for record in there]
 
 
-async def test_a_stored_history_verifies(cluster: MemoryCluster) -> None:
-    """Nothing is found where nobody touched anything, and records newer than the head are left alone."""
-    store = cluster.client()
-    assert await verify_stored(store, KEYS, HEAD) is None
-    assert await verify_stored(store, KEYS, ChainHead(300, RECORDS[299].hash)) is None
-    assert await verify_stored(store, KEYS, ChainHead()) is None
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_an_empty_history_has_empty_pages(sort_by: SortBy) -> None:
+    """Before the first record there is nothing."""
+    assert await RecordPages(MemoryCluster().client(), KEYS).page(0, 20, sort_by) == ((), 0)
 
 
-@pytest.mark.parametrize("number", [0, 1, 198, 199, 200, 201, 448, 449])
-async def test_the_first_altered_record_is_found_in_the_store(cluster: MemoryCluster, number: int) -> None:
-    """Altered, spoilt, misplaced or missing, at the edges of what is read at once too."""
-    store = cluster.client()
-    altered = encode_value(replace(RECORDS[number], who="x"))
-    misplaced = encode_value(RECORDS[number - 1])
-    writes = [Put(KEYS.record(number), value) for value in (altered, misplaced, b"{}")] + [Delete(KEYS.record(number))]
-    for write in writes:
-        cluster.apply([write])
-        found = await verify_stored(store, KEYS, HEAD)
-        assert found.number == number, write
+LOST = (
+    Restored(BEGINNING, 50, 50, RECORDS[49].hash, RECORDS[49].hash),
+    Restored(BEGINNING, 100, 300, RECORDS[99].hash, RECORDS[299].hash),
+    Restored(BEGINNING, 350, 360, RECORDS[349].hash, RECORDS[359].hash),
+)
 
 
-async def test_a_history_that_was_cut_off_is_found(cluster: MemoryCluster) -> None:
-    """The head knows how many records there are."""
-    cluster.apply([Delete(KEYS.record(number)) for number in range(200, 450)])
-    found = await verify_stored(cluster.client(), KEYS, HEAD)
-    assert (found.number, "missing" in found.why) == (200, True)
+@pytest.mark.parametrize("descending", [False, True], ids=["up", "down"])
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_records_that_were_lost_leave_no_gap(
+    cluster: MemoryCluster,
+    pages: RecordPages,
+    sort_by: SortBy,
+    descending: bool,  # noqa: FBT001
+) -> None:
+    """What the ledger says is lost is not counted, as far as it is not there, and what follows moves up."""
+    cluster.apply([ledger_of(HEAD, *LOST)])
+    for record in RECORDS[110:300] + RECORDS[350:360]:
+        cluster.apply([Delete(put.key) for put in index_writes(KEYS, record)])
+    there = in_order(RECORDS[:110] + RECORDS[300:350] + RECORDS[360:], sort_by)[:: -1 if descending else 1]
+    for start in range(0, 260, 30):
+        page = await pages.page(start, 30, sort_by, descending=descending)
+        assert page == (tuple(there[start : start + 30]), 250)
+    found = await pages.find(USB, sort_by, descending=descending)
+    assert (found.wanted, found.unreadable) == ([record.number for record in there], [])
 
 
-async def test_everything_of_a_record_is_written_under_one_prefix() -> None:
-    """Records and their orders can be left out of what is kept in memory."""
-    writes = index_writes(KEYS, RECORDS[7])
-    assert [write.key.startswith(KEYS.records) for write in writes] == [True, True, True]
-    assert [len(write.value) for write in writes[1:]] == [0, 0]
+# --- a history that changes ----------------------------------------------------------------------------------------
 
 
-def test_dates_before_1970_come_first() -> None:
-    """A date that no licence has does not break the order of keys."""
-    early = replace(RECORDS[0], issued_date=dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
-    late = replace(RECORDS[0], issued_date=dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC))
-    order = [index_writes(KEYS, record)[1].key for record in (early, RECORDS[0], late)]
-    assert order == sorted(order)
-    assert all(len(first) == len(second) for first, second in itertools.pairwise(order))
+def other_history(count: int, same: int = 0) -> list[Record]:
+    """Return a history of which the first records are ours."""
+    return history(spread_contents(450)[:same] + spread_contents(count, seed=2)[same:])[0]
+
+
+@pytest.mark.parametrize("sort_by", DATES)
+async def test_new_records_are_taken_into_an_order(
+    cluster: MemoryCluster, store: Counting, pages: RecordPages, sort_by: SortBy
+) -> None:
+    """The order is not read again, also where what is new cannot be shown here, as a newer version wrote it."""
+    fill(cluster, RECORDS[:210])
+    await pages.page(0, 1, sort_by)
+    store.orders = 0
+    fill(cluster, RECORDS[:211])
+    newer = encode_value(RECORDS[211]).replace(b'{"action":"installed"', b'{"action":"lent","again":1')
+    cluster.apply([*index_writes(KEYS, RECORDS[211])[1:], Put(KEYS.record(211), newer)])
+    cluster.apply([ledger_of(ChainHead(212, RECORDS[211].hash))])
+    found = await shown(pages, sort_by)
+    order = [record.number for record in in_order(RECORDS[:212], sort_by)]
+    assert [int(each.key[-12:]) if isinstance(each, BadRecord) else each.number for each in found] == order
+    assert [isinstance(each, BadRecord) for each in found].index(True) == order.index(211)
+    fill(cluster, RECORDS)
+    assert await shown(pages, sort_by) == in_order(RECORDS, sort_by)
+    assert store.orders == 0
+
+
+OTHERS = {
+    "as long": other_history(450),
+    "longer, of which the last known record is another": other_history(470, same=400),
+    "shorter": RECORDS[:300],
+    "shorter and another": other_history(300, same=200),
+}
+
+
+@pytest.mark.parametrize("sort_by", ORDERS)
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+async def test_another_history_is_read_anew(
+    cluster: MemoryCluster, pages: RecordPages, other: list[Record], sort_by: SortBy
+) -> None:
+    """Whatever was put in the place of the store, nothing of what was known of it shows."""
+    await pages.page(0, 20, sort_by)
+    for record in RECORDS:
+        cluster.apply([Delete(put.key) for put in index_writes(KEYS, record)])
+    fill(cluster, other)
+    assert await shown(pages, sort_by) == in_order(other, sort_by)
+
+
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_a_restored_history_that_goes_on_behind_ours_is_read_anew(
+    cluster: MemoryCluster, pages: RecordPages, sort_by: SortBy
+) -> None:
+    """The next record follows from our last one, which is not there any more, for it was not in the backup."""
+    await pages.page(0, 20, sort_by)
+    for record in RECORDS[300:]:
+        cluster.apply([Delete(put.key) for put in index_writes(KEYS, record)])
+    lost = Restored(BEGINNING, 300, 450, RECORDS[299].hash, HEAD.hash)
+    record, head = append(HEAD, content(450))
+    cluster.apply([*index_writes(KEYS, record), ledger_of(head, lost)])
+    assert await shown(pages, sort_by) == in_order([*RECORDS[:300], record], sort_by)
+
+
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_a_page_is_of_one_moment(
+    cluster: MemoryCluster, store: Counting, pages: RecordPages, sort_by: SortBy
+) -> None:
+    """Where the history changes while a page is read, the page is read again."""
+    fill(cluster, RECORDS[:430])
+    await pages.page(0, 1, sort_by)
+    store.meanwhile = [lambda: fill(cluster, RECORDS[:440]), lambda: None, lambda: fill(cluster, RECORDS)]
+    assert await pages.page(0, 1000, sort_by, descending=True) == (tuple(in_order(RECORDS, sort_by)[::-1]), 450)
+
+
+async def test_a_history_that_never_rests_is_not_read_for_ever(
+    cluster: MemoryCluster, store: Counting, pages: RecordPages
+) -> None:
+    """After a few attempts it is given up."""
+    growing = [RECORDS[:count] for count in range(400, 450)]
+    store.meanwhile = [lambda records=records: fill(cluster, records) for records in growing]  # type: ignore[misc]
+    with pytest.raises(HistoryChanged):
+        await pages.page(0, 1)
+
+
+async def test_what_a_search_found_can_be_read_as_long_as_it_is_there(
+    cluster: MemoryCluster, pages: RecordPages
+) -> None:
+    """Records that are added meanwhile do not matter; another history is not taken for the one that was searched."""
+    fill(cluster, RECORDS[:430])
+    found = await pages.find(USB, "issuedDate")
+    fill(cluster, RECORDS)
+    assert await pages.read(found, found.wanted[:20]) == tuple(in_order(RECORDS[:430], "issuedDate")[:20])
+    fill(cluster, other_history(450))
+    with pytest.raises(HistoryChanged):
+        await pages.read(found, found.wanted[:20])
+
+
+async def test_a_history_that_moves_is_not_read(cluster: MemoryCluster, pages: RecordPages) -> None:
+    """As long as some records are those of another history; then it is read again."""
+    found = await pages.find(ALL, "issuedDate")
+    moving = Restored(BEGINNING, 5, 450, RECORDS[4].hash, HEAD.hash, Staged("area", 5))
+    cluster.apply([ledger_of(HEAD, moving)])
+    for reading in (pages.page(0, 1), pages.find(ALL), pages.read(found, [0]), pages.page(0, 1, "issuedDate")):
+        with pytest.raises(HistoryMoves):
+            await reading
+    cluster.apply([ledger_of(HEAD, replace(moving, staged=None, first=450, before=HEAD.hash))])
+    assert await shown(pages, "issuedDate") == in_order(RECORDS, "issuedDate")

@@ -16,13 +16,15 @@ from aiohttp.test_utils import TestClient, TestServer
 from cluster.memory import MemoryCluster, MemoryStore
 from cluster.records import index_writes
 from cluster.store import Entry, Put, Unavailable
+from cluster.values import encode_value
 from coordinator.board import Board
 from coordinator.calls import Services
 from coordinator.http import build_app
 from coordinator.metrics import Metrics
 from coordinator.records_csv import COLUMNS, QUOTA
+from licensing.ledger import Ledger
 from licensing.licence import Quota
-from licensing.records import Content, ManagementType, Record, Unit
+from licensing.records import ChainHead, Content, ManagementType, Record, Unit, append
 from tests.history import content, history
 from tests.unit.coordinator.serving import AUTH, PLATFORM, TOKENS, Client, refusal, services
 from tests.unit.coordinator.stored import KEYS, Hands
@@ -58,19 +60,27 @@ def contents() -> list[Content]:
     return odd
 
 
-RECORDS = history(contents())[0]
+RECORDS, HEAD = history(contents())
+
+
+def ledger_of(head: ChainHead) -> Put:
+    """Return the write of a ledger that knows of these records."""
+    return Put(KEYS.ledger, encode_value(Ledger(record_count=head.count, record_hash=head.hash)))
 
 
 class Failing(MemoryStore):
-    """A client of a store that reads records so often before it fails."""
+    """A client of a store that reads records so often before it fails, or before something else happens to it."""
 
     reads = 1000
+    then: Put | None = None
 
     async def read(self, keys: Sequence[str]) -> tuple[Entry | None, ...]:
         """Read, or fail."""
-        self.reads -= 1
-        if self.reads < 0:
+        self.reads -= len(keys) > 1
+        if self.reads < 0 and self.then is None:
             raise Unavailable("it went away")
+        if self.reads < 0 and self.then is not None:
+            self.cluster.apply([self.then])
         return await super().read(keys)
 
 
@@ -81,7 +91,7 @@ class Archive:
         hands = Hands()
         board = Board(hands.boot)
         self.cluster = MemoryCluster()
-        self.cluster.apply([put for record in RECORDS for put in index_writes(KEYS, record)])
+        self.cluster.apply([put for record in RECORDS for put in index_writes(KEYS, record)] + [ledger_of(HEAD)])
         self.store = Failing(self.cluster)
         plain = services(board, hands.clock())
         served = Services(board, plain.desk, plain.outlook, self.store, KEYS, plain.me, plain.keyring)
@@ -176,6 +186,23 @@ async def test_a_file_that_is_cut_short_is_no_file(archive: Archive) -> None:
         assert response.status == 200
         with pytest.raises(ClientPayloadError):
             await response.read()
+
+
+async def test_no_file_has_parts_of_two_histories(archive: Archive) -> None:
+    """When another history takes the place of the one that is being sent, the connection ends in the same way."""
+    archive.store.reads, archive.store.then = 1, ledger_of(ChainHead(COUNT, "f" * 64))
+    async with asyncio.timeout(5):
+        response = await archive.get("?sortBy=issuedDate")
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+
+
+async def test_records_that_are_added_meanwhile_are_not_in_the_file(archive: Archive) -> None:
+    """It is the history as it was when somebody asked for it."""
+    record, head = append(HEAD, content(COUNT))
+    archive.cluster.apply(index_writes(KEYS, record))
+    archive.store.reads, archive.store.then = 1, ledger_of(head)
+    assert [int(row["number"]) for row in await archive.rows()] == list(range(COUNT))
 
 
 async def test_without_etcd_there_is_no_file(archive: Archive) -> None:

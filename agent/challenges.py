@@ -47,12 +47,12 @@ class Challenges:
     async def run(self, bus: Bus, sight: Sight) -> None:
         """Have the keys prove themselves again while a proof is for another leader than the present one, for ever."""
         while True:
-            published, seen = self._mirror.version, sight.changed.count
+            news = self._mirror.pulse.mark(), sight.changed.mark()
             if self._outdated(sight):
                 log.info("keys prove themselves again", extra={"epoch": self._term.epoch})
                 await sight.prove_again(bus)
             else:
-                await first_of(self._mirror.changed(published), sight.changed.after(seen))
+                await first_of(*news)
 
     def _outdated(self, sight: Sight) -> bool:
         term, facts = self._term, sight.facts

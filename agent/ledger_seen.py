@@ -62,7 +62,7 @@ class LedgerSeen:
     async def run(self) -> None:
         """Keep the newest version on the disk, for ever."""
         while True:
-            seen = self._published.version
+            news = self._published.pulse.mark()
             entry = self._published.view.entries.get(self._key)
             index, told = read_term(entry).index, read_ledger_version(entry)
             if index < self._index:
@@ -71,7 +71,7 @@ class LedgerSeen:
             self._index = index
             self.newest = max(self.newest, told)
             kept = await asyncio.to_thread(self._keep)
-            await first_of(self._published.changed(seen), timeout=None if kept else self._write_again)
+            await first_of(news, timeout=None if kept else self._write_again)
 
     def _keep(self) -> bool:
         """Have the newest version on the disk, if there is one; return whether it is."""

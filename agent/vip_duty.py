@@ -18,6 +18,7 @@ from cluster.drain import drained_nodes
 from cluster.election import read_candidate
 from cluster.keys import Keys, last_part
 from cluster.mirror import Mirror
+from cluster.pulse import Pulse
 from cluster.report import Report
 from cluster.store import Store
 from cluster.timings import Timings
@@ -80,16 +81,17 @@ class VipDuty:
     async def _follow(self) -> None:
         await self._first_look()
         while True:
-            seen = [mirror.version for mirror in self._mirrors]
-            sight = self._sight.changed.count
-            probe = self._coordinator.changed.count if self._coordinator else 0
+            news = [pulse.mark() for pulse in self._pulses]
             self._look()
-            await first_of(
-                *(mirror.changed(version) for mirror, version in zip(self._mirrors, seen, strict=True)),
-                self._sight.changed.after(sight),
-                *([self._coordinator.changed.after(probe)] if self._coordinator else []),
-                timeout=self._look_again if self._file else None,
-            )
+            await first_of(*news, timeout=self._look_again if self._file else None)
+
+    @property
+    def _pulses(self) -> Iterator[Pulse]:
+        """Whatever may change the stance."""
+        yield from (mirror.pulse for mirror in self._mirrors)
+        yield self._sight.changed
+        if self._coordinator is not None:
+            yield self._coordinator.changed
 
     async def _first_look(self) -> None:
         """Return when all was read once; until then keepalived goes by what it was told last."""

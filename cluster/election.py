@@ -133,6 +133,11 @@ class Election:
         return entry.create_revision if entry and entry.lease_id else None
 
     @property
+    def pulse(self) -> Pulse:
+        """Beats whenever `version` grows."""
+        return self._pulse
+
+    @property
     def version(self) -> int:
         """A number that grows whenever our leadership begins or ends."""
         return self._pulse.count

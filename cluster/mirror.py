@@ -38,8 +38,8 @@ class Mirror:
 
     `view` is the newest known; it stays when the store is out of reach. `connected` says whether it is up to date: an
     outage is noticed within `timings.probe + timings.call_deadline` seconds. `since` is when `connected` last changed,
-    on the clock that was passed in; `problem` says why it is not connected. An entry that did not change is the same
-    object in every view.
+    on the clock that was passed in; `problem` says why it is not connected. `pulse` beats whenever `view` or
+    `connected` changes. An entry that did not change is the same object in every view.
     """
 
     def __init__(
@@ -49,21 +49,21 @@ class Mirror:
         self.connected = False
         self.since = clock()
         self.problem = "not connected yet"
+        self.pulse = Pulse()
         self._store = store
         self._prefix = prefix
         self._without = without
         self._timings = timings
         self._clock = clock
-        self._pulse = Pulse()
 
     @property
     def version(self) -> int:
         """A number that grows whenever `view` or `connected` changes."""
-        return self._pulse.count
+        return self.pulse.count
 
     async def changed(self, seen: int) -> int:
         """Return the version as soon as it is more than `seen`: take that before looking, and no change is missed."""
-        return await self._pulse.after(seen)
+        return await self.pulse.after(seen)
 
     async def run(self) -> None:
         """Follow the store until cancelled, through every kind of outage."""
@@ -109,7 +109,7 @@ class Mirror:
         if not self.connected:
             self.connected, self.since, self.problem = True, self._clock(), ""
         if news:
-            self._pulse.beat()
+            self.pulse.beat()
 
     def _apply(self, changes: Changes) -> None:
         events = [event for event in changes.events if not self._leaves_out(event.key)]
@@ -124,7 +124,7 @@ class Mirror:
         if entries.keys() - self.view.entries.keys():
             entries = dict(sorted(entries.items()))
         self.view = View(changes.revision, MappingProxyType(entries))
-        self._pulse.beat()
+        self.pulse.beat()
 
     def _leaves_out(self, key: str) -> bool:
         return bool(self._without) and key.startswith(self._without)
@@ -134,4 +134,4 @@ class Mirror:
         if self.connected:
             log.warning("%s: %s", self._prefix, problem)
             self.connected, self.since = False, self._clock()
-            self._pulse.beat()
+            self.pulse.beat()

@@ -1,17 +1,35 @@
-"""Sleeping until the first of several things happens."""
+"""Sleeping until the first of several things happens.
+
+Every daemon sleeps like this in each of its tasks and is woken by every change: one future stands for all that may
+wake a task, where a task for each would cost more than most of what they do when they are awake.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+
+from cluster.pulse import Mark
 
 
-async def first_of(*things: Coroutine[Any, Any, object], timeout: float | None = None) -> None:  # noqa: ASYNC109
-    """Return when one of `things` is done, or after `timeout` seconds; the others are cancelled."""
-    tasks = [asyncio.ensure_future(thing) for thing in things]
+async def first_of(*marks: Mark, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    """Return when one of the pulses has counted on, or after `timeout` seconds; others run meanwhile in any case."""
+    if any(mark.passed for mark in marks) or (timeout is not None and timeout <= 0):
+        await asyncio.sleep(0)
+        return
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+    timer = None if timeout is None else loop.call_later(timeout, _wake, woken)
+    for mark in marks:
+        mark.pulse.wakes(woken)
     try:
-        await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await woken
     finally:
-        for task in tasks:
-            task.cancel()
+        if timer is not None:
+            timer.cancel()
+        for mark in marks:
+            mark.pulse.leaves(woken)
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)

@@ -68,10 +68,9 @@ class Answering:
     async def run(self) -> None:
         """Follow the mirror until cancelled."""
         while True:
-            seen, clocks = self._mirror.version, self._outlook.clocks.moved.count
+            news = self._mirror.pulse.mark(), self._outlook.clocks.moved.mark()
             answer = self._look()
-            moved = self._outlook.clocks.moved.after(clocks)
-            await first_of(self._mirror.changed(seen), moved, timeout=self._pause(answer))
+            await first_of(*news, timeout=self._pause(answer))
 
     def _look(self) -> Answer | None:
         if self._mirror.view.revision == 0:  # nothing was read yet, which is not the same as nothing being there

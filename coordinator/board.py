@@ -109,6 +109,11 @@ class Board:
         return 0.0 if self._stale_since is None else self._boot() - self._stale_since
 
     @property
+    def pulse(self) -> Pulse:
+        """Beats whenever `version` grows."""
+        return self._pulse
+
+    @property
     def version(self) -> int:
         """A number that grows whenever another answer is shown."""
         return self._pulse.count

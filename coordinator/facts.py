@@ -19,11 +19,12 @@ from cluster.keys import Keys, last_part
 from cluster.report import MOST_KEYS, Report, ReportedKey
 from cluster.store import Entry, View
 from cluster.values import BadValue, NewerValue, decode_value, read_message
+from coordinator.opened import OpenedLicences
 from coordinator.orders import Errand, Order, Restore
 from coordinator.published import Clock, Published
 from coordinator.roles import NodeRole, Roles
-from licensing.envelope import LicenceRefused, open_licence
-from licensing.genuine import judge_key
+from licensing.envelope import LicenceRefused
+from licensing.genuine import judge_key, judge_opened
 from licensing.keyring import Keyring
 from licensing.ledger import KeyHistory, Ledger, Site, Usage
 from licensing.ledger_version import NO_LEDGER, LedgerVersion
@@ -134,15 +135,26 @@ class _Trouble:
 
 
 class FactReader:
-    """Reads facts from views of the store; a value that did not change is not decoded or verified again."""
+    """Reads facts from views of the store.
+
+    What did not change is not decoded or verified again: the same view gives the same facts, and a value of which the
+    bytes are the same gives what they gave before, as long as views have it.
+    """
 
     def __init__(self, keys: Keys, keyring: Keyring) -> None:
         self._keys = keys
         self._keyring = keyring
         self._known: dict[str, tuple[int, bytes, object]] = {}
+        self._opened = OpenedLicences(keyring)
+        self._last: tuple[View, Facts] | None = None
 
     def read(self, view: View) -> Facts:
         """Decode everything the law needs from one view."""
+        if self._last is None or self._last[0] is not view:
+            self._last = (view, self._read(view))
+        return self._last[1]
+
+    def _read(self, view: View) -> Facts:
         trouble, unread = _Trouble(), _Trouble()
         site = self._value(view, self._keys.site, self._site, trouble, "always")
         ledger = self._value(view, self._keys.ledger, self._ledger, trouble, "always")
@@ -156,6 +168,7 @@ class FactReader:
             ledger = Ledger()
         orders, restores = self._inbox(view)
         self._forget(view)
+        self._opened.keep(ledger, views)
         return Facts(
             site=site,
             ledger=None if ledger is None else msgspec.structs.replace(ledger, usage=usage),
@@ -265,7 +278,7 @@ class FactReader:
     def _verify(self, key: str, signed: SignedLicence, key_id: str | None) -> None:
         """Refuse a licence that is not the vendor's, or not for this USB key or, without one, for this site."""
         try:
-            genuine = open_licence(signed.file, self._keyring)
+            genuine = self._opened.open(signed.file)
         except LicenceRefused as refused:
             raise BadValue(key, f"holds a licence that the vendor did not sign: {refused}") from refused
         if genuine.licence != signed.licence:
@@ -346,7 +359,12 @@ class FactReader:
         if key.reading is not Reading.OK:
             return InsertedKey(key.key_id, key.reading, key.reason[:LONGEST_REASON], read_by=key.read_by)
         ours = key.challenge if key.challenge is not None and key.challenge.site_id == self._keys.site_id else None
-        judged = judge_key(self._keyring, key.key_id, key.licence_file or b"", ours, key.proof)
+        file = key.licence_file or b""
+        opened = self._opened.known(file)
+        if opened is not None:
+            judged = judge_opened(opened, key.key_id, ours, key.proof)
+        else:
+            judged = judge_key(self._keyring, key.key_id, file, ours, key.proof)
         proved = ours if judged.assurance == "proven" else None
         return InsertedKey(key.key_id, judged.reading, judged.reason[:LONGEST_REASON], judged.signed, proved=proved)
 

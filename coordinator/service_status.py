@@ -13,9 +13,9 @@ async def tell_manager(manager: ServiceManager, board: Board, mirror: Mirror, no
     """Tell it for ever, from a moment on at which this node answers."""
     manager.ready()
     while True:
-        shown, seen = board.version, mirror.version
+        news = board.pulse.mark(), mirror.pulse.mark()
         manager.say(_status_line(board.answer.status if board.answer else None, node, connected=mirror.connected))
-        await first_of(board.changed(shown), mirror.changed(seen))
+        await first_of(*news)
 
 
 def _status_line(status: StatusBody | None, node: Name, *, connected: bool) -> str:

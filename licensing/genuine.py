@@ -77,6 +77,13 @@ def judge_key(
         signed = open_licence(blob, keyring)
     except LicenceRefused as refused:
         return _faulty(f"{refused.text} {refused.hint}")
+    return judge_opened(signed, key_id, challenge, proof)
+
+
+def judge_opened(
+    signed: SignedLicence, key_id: str, challenge: Challenge | None = None, proof: bytes | None = None
+) -> Judgement:
+    """Judge a USB key whose licence file was opened already, and found to be the vendor's."""
     strange = _not_genuine_because(key_id, signed, challenge, proof)
     if strange is not None:
         return Judgement(Reading.NOT_GENUINE, strange)

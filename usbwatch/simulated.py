@@ -6,10 +6,10 @@ It behaves as the real bus does, and passes the same tests; no USB code may be i
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import time
 from typing import TYPE_CHECKING
 
-from asyncinotify import Inotify, Mask
+from asyncinotify import Event, Inotify, Mask
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licensing.genuine import nonce_of, proof_message
@@ -17,6 +17,7 @@ from licensing.seen import Challenge, Reading
 from usbwatch.bus import Challenger, Judge, KeySet, Seen, judged, key_set
 from usbwatch.latest import Latest
 from usbwatch.simulated_key import (
+    SUFFIX,
     SimulatedKey,
     id_from_name,
     key_files,
@@ -27,22 +28,24 @@ from usbwatch.simulated_key import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 __all__ = ["SimulatedBus", "SimulatedKey", "plug", "plugged", "unplug"]
 
 _EVENTS = Mask.MOVED_TO | Mask.MOVED_FROM | Mask.CLOSE_WRITE | Mask.DELETE | Mask.DELETE_SELF | Mask.MOVE_SELF
-_SETTLE = 0.02  # seconds in which a burst of changes becomes one new set
+BURST = 0.02
+"""Seconds after a look in which all changes make one look more; the first change after a rest is looked at at once."""
 
 
 class SimulatedBus:
-    """The keys in one directory; it is created when it is not there."""
+    """The keys in one directory; it is created when it is not there. `burst`: see `BURST`."""
 
-    def __init__(self, directory: Path, judge: Judge, new_challenge: Challenger) -> None:
+    def __init__(self, directory: Path, judge: Judge, new_challenge: Challenger, burst: float = BURST) -> None:
         self._directory = directory
         self._judge = judge
         self._new_challenge = new_challenge
+        self._burst = burst
         self._latest = Latest()
         self._known: dict[str, tuple[bytes, Seen]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -84,13 +87,15 @@ class SimulatedBus:
 
     async def _follow_directory(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        with Inotify() as inotify:
+        with Inotify(sync_timeout=0) as inotify:
             try:
                 inotify.add_watch(self._directory, _EVENTS | Mask.ONLYDIR)
             except FileNotFoundError:
                 return  # removed again this instant
             await self._round()
-            while not await _directory_gone(inotify):
+            looked = float("-inf")
+            while not await _directory_gone(inotify, looked + self._burst):
+                looked = time.monotonic()
                 await self._round()
 
     async def _round(self, forget: frozenset[str] = frozenset()) -> None:
@@ -122,16 +127,28 @@ def _proof(key: SimulatedKey, challenge: Challenge) -> bytes | None:
     return device.sign(proof_message(key.key_id, nonce_of(challenge)))
 
 
-async def _directory_gone(inotify: Inotify) -> bool:
-    """Wait for a change, let the burst settle, and tell whether the directory itself has gone."""
-    gone = _ends(await inotify.get())
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_SETTLE):
-            while not gone:
-                gone = _ends(await inotify.get())
-    return gone
+async def _directory_gone(inotify: Inotify, burst_ends: float) -> bool:
+    """Wait for a change, and for the end of the burst of which it may be a part (monotonic seconds).
+
+    Tell whether the directory itself has gone.
+    """
+    event = await inotify.get()
+    while not _ends(event) and not _is_of_a_key(event):
+        event = await inotify.get()
+    await asyncio.sleep(burst_ends - time.monotonic())
+    return _ends(event) or any(map(_ends, _come(inotify)))
 
 
-def _ends(event: object) -> bool:
-    mask = getattr(event, "mask", Mask(0))
-    return bool(mask & (Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.IGNORED))
+def _come(inotify: Inotify) -> Iterator[Event]:
+    """All that has come meanwhile. Giving up on `get` after a time could lose an event that comes just then."""
+    while event := inotify.sync_get():
+        yield event
+
+
+def _is_of_a_key(event: Event) -> bool:
+    """Whether it may change the set: a key's file comes by a rename, and what it was before that is none."""
+    return event.name is None or event.name.suffix == SUFFIX
+
+
+def _ends(event: Event) -> bool:
+    return bool(event.mask & (Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.IGNORED))

@@ -304,6 +304,25 @@ def test_a_value_is_decoded_once_until_it_is_written_again() -> None:
     assert not reader.read(view_of(AT_REST, 9)).blocking
 
 
+def test_the_same_view_gives_the_same_facts() -> None:
+    """All tasks of a coordinator look at one view, and what it says is made once."""
+    reader, view = FactReader(KEYS, KEYRING), view_of(AT_REST)
+    first = reader.read(view)
+    assert reader.read(view) is first
+    assert reader.read(view_of(AT_REST | {KEYS.node(A): stored_report(A)})).views[0].keys == ()
+
+
+def test_a_licence_that_the_ledger_holds_is_not_verified_again_when_its_key_is_plugged_in() -> None:
+    """A key that comes back brings a file that is known to be the vendor's; what it must prove it proves anew."""
+    reader = FactReader(KEYS, KEYRING)
+    reader.read(view_of(AT_REST | {KEYS.node(A): stored_report(A)}, 7))
+    facts = reader.read(view_of(AT_REST, 7))
+    assert facts.views[0].keys[0].licence.licence is facts.ledger.keys[0].signed.licence
+    foreign = replace(good_key(), key_id="K2")
+    (key,) = reader.read(view_of(AT_REST | {KEYS.node(A): stored_report(A, foreign)}, 9)).views[0].keys
+    assert key.reading is Reading.NOT_GENUINE
+
+
 def test_a_restored_store_that_uses_a_revision_again_is_read_anew() -> None:
     """The same revision with other bytes is another value."""
     reader = FactReader(KEYS, KEYRING)

@@ -19,7 +19,7 @@ from usbwatch.device import Device
 from usbwatch.heard import Heard
 from usbwatch.messages import Contents, Failed, Outcome
 from usbwatch.real import UsbBus
-from usbwatch.simulated import SimulatedBus
+from usbwatch.simulated import BURST, SimulatedBus
 from usbwatch.simulated_key import SUFFIX, SimulatedKey, write_key_file
 from usbwatch.sysfs import scan
 from usbwatch.timings import UsbTimings
@@ -90,10 +90,10 @@ class Rig(Protocol):
 class SimulatedRig:
     """The simulated bus on a real directory."""
 
-    def __init__(self, directory: Path, vendor: Vendor) -> None:
+    def __init__(self, directory: Path, vendor: Vendor, burst: float = BURST) -> None:
         self.directory = directory / "bus"
         self.challenges = Challenges()
-        self.bus: SimulatedBus = SimulatedBus(self.directory, vendor.judge, self.challenges.new)
+        self.bus: SimulatedBus = SimulatedBus(self.directory, vendor.judge, self.challenges.new, burst)
 
     def plug(self, port: str, key: SimulatedKey) -> None:
         """Put the key's file there."""

@@ -119,6 +119,29 @@ async def test_eight_keys_at_once_are_few_sets(simulated: SimulatedRig) -> None:
     assert len(viewer.sets) <= 3
 
 
+async def test_the_first_change_waits_for_no_burst(tmp_path: Path, vendor: Vendor) -> None:
+    """A key that comes after a rest is told at once, and files that are no keys begin no burst."""
+    rig = SimulatedRig(tmp_path, vendor, burst=60)
+    viewer = Viewer(rig.bus)
+    await viewer.until(lambda keys: keys == ())
+    (rig.directory / "README").write_bytes(b"{")
+    plug(rig.directory, SimulatedKey("K1"))
+    await viewer.until(lambda keys: len(keys) == 1)
+    await rig.bus.close()
+    await viewer.task
+
+
+async def test_a_directory_that_goes_in_a_burst_is_made_again(simulated: SimulatedRig) -> None:
+    """What comes together with the change of a key is not missed, whatever it is."""
+    viewer = Viewer(simulated.bus)
+    await viewer.until(lambda keys: keys == ())
+    for number in range(5):
+        plug(simulated.directory, SimulatedKey(f"K{number}"))
+        await viewer.until(lambda keys: len(keys) == 1)
+        shutil.rmtree(simulated.directory)
+        await viewer.until(lambda keys: keys == ())
+
+
 async def test_a_directory_that_cannot_be_is_told_to_who_watches(tmp_path: Path, vendor: Vendor) -> None:
     """A bus whose directory cannot be made fails the watcher instead of showing no keys."""
     (tmp_path / "bus").write_bytes(b"a file")

@@ -1,7 +1,8 @@
 """`GET /openapi.json`: the API described from the calls and the types that serve it.
 
 Nothing is written down twice: paths, parameters, bodies and answers come from the `Call` rows, shapes from the types
-that decode and encode. Knows nothing of what a call does.
+that decode and encode. It is made when somebody first asks: few nodes are ever asked, and all would start later for it.
+Knows nothing of what a call does.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from aiohttp import web
 
 from coordinator.calls import JSON, Call, Content, Parameter
 from coordinator.errors import ErrorBody
+from coordinator.made_once import MadeOnce
 from coordinator.sessions import COOKIE
 from coordinator.telling_time import TIME
 from licensing.canonical import encode
 
 Document = dict[str, Any]
 
-DOCUMENT = web.AppKey("openapi", bytes)
+DOCUMENT = web.AppKey("openapi", MadeOnce)
 
 _REFUSALS = {
     400: "A parameter or the body is not what the call takes.",
@@ -64,7 +66,7 @@ _ALWAYS = (500,)
 
 async def serve(request: web.Request) -> web.Response:
     """`GET /openapi.json`."""
-    return web.Response(body=request.app[DOCUMENT], content_type=JSON)
+    return web.Response(body=await request.app[DOCUMENT].get(), content_type=JSON)
 
 
 def document(calls: Iterable[Call], prefixes: Iterable[str], root_calls: Iterable[Call] = ()) -> bytes:

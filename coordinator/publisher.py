@@ -117,16 +117,11 @@ class Publisher:
     async def run(self) -> None:
         """Publish until cancelled."""
         while True:
-            seen, term, clocks = self._mirror.version, self._election.version, self._outlook.clocks.moved.count
+            news = self._mirror.pulse.mark(), self._election.pulse.mark(), self._outlook.clocks.moved.mark()
             pause = await self._turn()
             if self._burst > BURST:
                 await asyncio.sleep(PAUSE_AFTER_REFUSAL)
-            await first_of(
-                self._mirror.changed(seen),
-                self._election.changed(term),
-                self._outlook.clocks.moved.after(clocks),
-                timeout=pause,
-            )
+            await first_of(*news, timeout=pause)
 
     async def _turn(self) -> float | None:
         """Decide and publish once; return after how many seconds to look again with nothing happening."""
@@ -177,8 +172,6 @@ class Publisher:
         if leadership is None or facts.blocking or stuck:
             self._burst = 0
             return None  # the board tells what blocks; deciding without what cannot be read would forget it
-        if verdict is None and await self._tidied(facts, leadership):
-            return 0.0
         if (facts.orders or facts.restores) and not lease:
             return 0.0  # an order came in while we looked: look again, with a lease for its outcome
         waits = max(hears_for, PAUSE_AFTER_REFUSAL if self._outlook.clocks.in_doubt else 0.0)
@@ -188,6 +181,8 @@ class Publisher:
         index = max(self._index, facts.clock.index if facts.clock else 0)
         facts = replace(facts, views=self._deadlines.apply(facts.views, leadership.epoch, index, now))
         planned = self._plan(facts, verdict, self._office(facts, leadership, now, lease), now)
+        if verdict is None and not self._only_tells(planned) and await self._tidied(facts, leadership):
+            return 0.0
         if not planned.writes:
             self._burst = 0
             moved = await self._move_history(facts, leadership, now)
@@ -233,17 +228,23 @@ class Publisher:
         founding = self._founding.plan(facts, view, now, newest.site if newest else None)
         return founding or plan(facts, view, office, now, self._outlook.policy)
 
-    async def _tidied(self, facts: Facts, leadership: Leadership) -> bool:
-        """Whether records behind those that the ledger knows of were found and deleted; looked for once in a term.
+    def _only_tells(self, planned: Plan) -> bool:
+        """Whether this tells the site's state and changes none of it, as the first thing that a new leader writes."""
+        keys = {write.key for write in planned.writes}
+        return bool(keys) and keys <= {self._keys.status, self._keys.clock}
 
-        Nobody writes any there, but what somebody left must not be taken for a part of the history when that grows.
+    async def _tidied(self, facts: Facts, leadership: Leadership) -> bool:
+        """Whether records behind those that the ledger knows of were looked for; so until a term has seen none.
+
+        Those that are found are deleted: nobody writes any there, but what somebody left must not be taken for a part
+        of the history when that grows.
         """
         if self._tidy_in == leadership.epoch or facts.ledger is None or not facts.ledger.record_count:
             return False
         gone = await behind_the_end(self._store, self._keys, facts.ledger.record_count)
         if not gone:
             self._tidy_in = leadership.epoch
-            return False
+            return True
         log.warning("records behind the end of the history deleted", extra={"keys": [write.key for write in gone]})
         still = as_read(self._mirror.view, self._keys.ledger)
         await self._store.commit((leadership.fence(), *still), gone)

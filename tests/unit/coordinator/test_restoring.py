@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient
 from msgspec.structs import replace
 
 from cluster.record_batches import read_records
-from cluster.records import RecordPages, index_writes, verify_stored
+from cluster.record_pages import RecordPages
+from cluster.records import index_writes, verify_stored
 from cluster.report import Fingerprint
 from cluster.store import Condition, Unavailable, View, Write
 from cluster.values import decode_value, encode_value
@@ -204,12 +205,20 @@ async def test_nobody_reads_what_is_behind_the_end_of_the_history(tmp_path: Path
         assert (await response.json())["total"] == len(PRESENT)
 
 
+def attempt_with(key: str, store: Counting) -> int:
+    """Return how many commits a client tried before the first one that wrote a key."""
+    return next(number for number, keys in enumerate(store.attempts) if key in keys)
+
+
 async def test_a_leader_deletes_what_is_behind_the_end_of_the_history(tmp_path: Path) -> None:
     """Before it writes any record, so that new ones take their places in all orders."""
     site = await with_more_behind()
-    async with Coordinator(site.client(), tmp_path).at_work() as one:
+    store = site.client()
+    async with Coordinator(store, tmp_path).at_work() as one:
         await ready(one, KeyState.NONE)
         assert KEYS.record(59) not in site.cluster.entries
+    deletes, changes = (attempt_with(key, store) for key in (KEYS.record(59), KEYS.site))
+    assert deletes < changes
     stored = await read_records(site.client(), KEYS, 100)
     assert len(stored) == ledger(site).record_count
     assert stored[:20] == tuple(PRESENT)
@@ -217,6 +226,21 @@ async def test_a_leader_deletes_what_is_behind_the_end_of_the_history(tmp_path: 
     for order in "uploadDate", "issuedDate", "expiredDate":
         assert (await pages.page(0, 1, order))[1] == len(stored)
     assert await altered(site) is None
+
+
+async def test_a_leader_that_takes_over_publishes_first(tmp_path: Path) -> None:
+    """Nobody waits for it to look behind the end of the history, which it does before it writes anything else."""
+    site = await with_more_behind()
+    async with Coordinator(site.client(), tmp_path).at_work() as before:
+        await ready(before, KeyState.NONE)
+    for record in history("left", 60)[21:]:
+        site.cluster.apply(index_writes(KEYS, record))
+    store = site.client()
+    async with Coordinator(store, tmp_path, B).at_work():
+        await eventually(lambda: KEYS.record(59) not in site.cluster.entries)
+    published, deletes = (attempt_with(key, store) for key in (KEYS.status, KEYS.record(59)))
+    assert published < deletes
+    assert site.published.leader.name == "Node B"
 
 
 @pytest.mark.parametrize("path", ["records", "records.csv"])

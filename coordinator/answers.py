@@ -12,6 +12,7 @@ from coordinator.board import Answer, StatusBody
 from coordinator.calls import SERVICES
 from coordinator.errors import ApiError, not_ready
 from coordinator.published import Leader
+from coordinator.ready import JSON_TYPE, OK, closing_lines, ready, takes_ready
 from licensing.canonical import encode
 from licensing.value import Time, Value
 
@@ -50,7 +51,15 @@ def told(status: StatusBody) -> dict[str, Any]:
 
 def state(request: web.Request, body: Value) -> web.Response:
     """Answer with a body about state; like the status it has its age in a header."""
-    return web.Response(body=encode(body), content_type="application/json", headers=age_of(request))
+    return state_of(request, encode(body))
+
+
+def state_of(request: web.Request, body: bytes) -> web.Response:
+    """Answer with a body about state that is JSON already."""
+    headers = age_of(request) | JSON_TYPE
+    if takes_ready(request):
+        return ready(OK, headers, body, closing_lines(request))
+    return web.Response(body=body, headers=headers)
 
 
 def age_of(request: web.Request) -> dict[str, str]:

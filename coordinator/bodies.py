@@ -32,13 +32,12 @@ async def read_within(request: web.Request, largest: int) -> bytes:
         raise ApiError(415, "unsupported-media-type", "The body has a Content-Encoding.", hint=hint)
     if (request.content_length or 0) > largest:
         raise _too_large(largest)
-    body = bytearray()
     try:
-        async with asyncio.timeout(SLOWEST):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > largest:
-                    raise _too_large(largest)
+        if request.content.is_eof():  # it came along with the head: there is nothing to wait for
+            body = request.content.read_nowait()
+        else:
+            async with asyncio.timeout(SLOWEST):
+                body = await _as_it_comes(request, largest)
     except TimeoutError:
         hint = "Send it again over a better connection."
         raise ApiError(408, "too-slow", "The body did not arrive in time.", hint=hint) from None
@@ -46,6 +45,18 @@ async def read_within(request: web.Request, largest: int) -> bytes:
         raise ApiError(
             400, "cut-short", "The caller went away in the middle of the body.", hint="Send it again."
         ) from None
+    if len(body) > largest:
+        raise _too_large(largest)
+    return body
+
+
+async def _as_it_comes(request: web.Request, largest: int) -> bytes:
+    """Return the body, or somewhat more than `largest` bytes of it."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > largest:
+            break
     return bytes(body)
 
 
@@ -56,7 +67,7 @@ def decode_body(body: bytes, kind: type[T]) -> T:
         ApiError: 400.
     """
     try:
-        json.loads(body, object_pairs_hook=_without_duplicates)
+        _DUPLICATES.decode(body.decode())
         return msgspec.json.decode(body, type=kind)
     except ValueError as error:  # not JSON, not UTF-8, or of another shape
         raise bad_body(str(error)) from error
@@ -69,6 +80,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("A member appears twice.")
     return found
+
+
+_DUPLICATES = json.JSONDecoder(object_pairs_hook=_without_duplicates)
 
 
 def _too_large(largest: int) -> ApiError:

@@ -21,12 +21,13 @@ report or an answer of etcd is under way, and too little to end any licence or b
 
 _ZERO = dt.timedelta()
 _SKEW = dt.timedelta(seconds=1)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def wall_clock() -> Time:
     """The machine's wall clock in UTC, to the millisecond."""
-    now = dt.datetime.now(dt.UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return _EPOCH + time.time_ns() // 1_000_000 * _MILLISECOND
 
 
 def boot_clock() -> float:
@@ -59,13 +60,15 @@ class EffectiveClock:
         wall, boot = self.wall(), self.boot()
         if self._floor is None:
             self._hold(wall, boot)
-        ahead = wall - self._held_up(boot)
+        now = self._held_up(boot)
+        ahead = wall - now
         believed = ahead <= self.threshold + self.mark_age
         if believed and ahead > _ZERO:
             self._hold(wall, boot)
+            now = min(wall, LATEST)
         if believed and ahead >= -_SKEW and self.first_mark is not None:
             self.fresh, self.mark_age = False, _ZERO
-        return self._held_up(boot)
+        return now
 
     def saw(self, high_water: Time) -> None:
         """Take note of a mark that is believed: effective time is never before it again."""
@@ -107,5 +110,5 @@ class EffectiveClock:
 
     def _held_up(self, boot: float) -> Time:
         assert self._floor is not None
-        passed = dt.timedelta(milliseconds=int((boot - self._floor_at) * 1000))
+        passed = int((boot - self._floor_at) * 1000) * _MILLISECOND
         return min(self._floor + passed, LATEST)  # where it stands still, rather than go where no mark is believed

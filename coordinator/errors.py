@@ -51,6 +51,16 @@ class ApiError(Exception):
         )
 
 
+def plain_refusal(error: web.HTTPException) -> ApiError:
+    """What aiohttp refuses by itself."""
+    hints = {404: "Check the path of the call.", 405: f"Use {error.headers.get('Allow', 'another method')}."}
+    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    code = error.reason.lower().replace(" ", "-")
+    return ApiError(
+        error.status, code, f"{error.reason}.", hint=hints.get(error.status, "Correct the call."), headers=allow
+    )
+
+
 def not_ready() -> ApiError:
     """Nothing was published yet, or this node has not seen it yet."""
     return ApiError(

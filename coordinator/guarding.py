@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
 
 from coordinator.errors import ApiError
 from coordinator.sessions import COOKIE, read_session, write_session
@@ -28,6 +29,7 @@ from coordinator.tokens import (
     Token,
     TokenFile,
     bearer,
+    by_hash,
     check_scope,
     token_of,
     unauthorised,
@@ -92,7 +94,9 @@ class Guard:
         now: Callable[[], Time],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tokens = tokens
+        self.generation = 0
+        """How often the tokens were replaced: what was decided before the last time has to be decided again."""
+        self._tokens, self._by_hash = tokens, by_hash(tokens)
         self._names = _own_names() | {name.lower() for name in rules.host_names}
         self._changes = Throttle(rules.changes_per_minute, clock)
         self._costly = Throttle(COSTLY_PER_MINUTE, clock)
@@ -102,7 +106,8 @@ class Guard:
 
     def know(self, tokens: TokenFile) -> None:
         """Let these tokens count from now on, and no others; sessions of others have ended."""
-        self._tokens = tokens
+        self._tokens, self._by_hash = tokens, by_hash(tokens)
+        self.generation += 1
 
     def admit(self, request: web.Request, need: Need | None) -> Caller | None:
         """Return who makes a call; None where it needs none of its caller. The root-only socket needs no token.
@@ -114,8 +119,8 @@ class Guard:
         """
         if _on_socket(request):
             return ON_CONSOLE
-        header, cookie = request.headers.get("Authorization"), request.cookies.get(COOKIE)
-        session = cookie if header is None and need is not None else None
+        header = request.headers.get(AUTHORIZATION)
+        session = request.cookies.get(COOKIE) if header is None and need is not None else None
         if request.method not in _READING:
             self._check_origin(request, by_browser=session is not None)
         if need is None:
@@ -169,7 +174,7 @@ class Guard:
         Raises:
             ApiError: 401 for one that is not known, 429 after too many of them from the same address.
         """
-        token = token_of(text, self._tokens)
+        token = token_of(text, self._by_hash)
         if token is not None:
             return token
         if wait := self._wrong_tokens.take(network_of(request.remote or "")):
@@ -198,8 +203,8 @@ class Guard:
 
 
 def _on_socket(request: web.Request) -> bool:
-    own = request.transport.get_extra_info("socket") if request.transport else None
-    return own is not None and own.family == socket.AF_UNIX
+    """Whether it came on the root-only socket: only a socket of the file system has a path for its own name."""
+    return isinstance(request.protocol.sockname, str)
 
 
 def network_of(peer: str) -> str:

@@ -8,38 +8,20 @@ from __future__ import annotations
 from typing import Annotated
 
 from aiohttp import web
-from msgspec.structs import asdict
 
 from cluster.store import Absent, Entry, ModifiedAt, Put, Refused, StoreError
 from cluster.values import BadValue, NewerValue, decode_value, encode_value
 from coordinator import metrics
-from coordinator.answers import LARGEST_QUESTION, LONGEST_QUOTE, Told, shown, state, store_away, told
+from coordinator.answers import LARGEST_QUESTION, LONGEST_QUOTE, Told, shown, state, state_of, store_away, told
 from coordinator.bodies import decode_body, read_within
 from coordinator.calls import SERVICES, Call, Services, as_json, with_one_of
 from coordinator.errors import ApiError
+from coordinator.verdicts import Question, VerdictAnswer, Verdicts
 from licensing.ledger import Usage
-from licensing.operations import BadOperation, Delta, OperationName, authorize
 from licensing.usage import UsageReport, merge
-from licensing.value import Value
 
+VERDICTS = web.AppKey("verdicts", Verdicts)
 _ATTEMPTS = 10
-
-
-class Question(Value, frozen=True):
-    """An operation, `resource.verb`, and by how much it would change usage."""
-
-    operation: OperationName
-    delta: Delta | None = None
-
-
-class VerdictAnswer(Told, frozen=True, kw_only=True):
-    """Whether the operation is allowed: see `licensing.operations.Verdict`."""
-
-    allowed: bool
-    reason: str
-    hint: str
-    unit: str | None
-    code: str | None
 
 
 class UsageAnswer(Told, frozen=True, kw_only=True):
@@ -50,16 +32,10 @@ class UsageAnswer(Told, frozen=True, kw_only=True):
 
 async def post_authorize(request: web.Request) -> web.Response:
     """`POST /licenses/authorize`; a refusal is an answer too, 200 with `allowed` false."""
-    question = decode_body(await read_within(request, LARGEST_QUESTION), Question)
-    status = shown(request).status
-    try:
-        verdict = authorize(status, question.operation, question.delta, request.app[SERVICES].outlook.policy)
-    except BadOperation as error:
-        raise ApiError(
-            400, "bad-operation", str(error), hint="See the table of operations in the documentation."
-        ) from error
-    request.app[metrics.METRICS].authorised(allowed=verdict.allowed)
-    return state(request, VerdictAnswer(**asdict(verdict), **told(status)))
+    body = await read_within(request, LARGEST_QUESTION)
+    allowed, verdict = request.app[VERDICTS].of(shown(request), body)
+    request.app[metrics.METRICS].authorised(allowed=allowed)
+    return state_of(request, verdict)
 
 
 async def put_usage(request: web.Request) -> web.Response:

@@ -7,12 +7,14 @@ import contextlib
 from typing import Annotated, TypeVar
 
 from aiohttp import web
+from aiohttp.hdrs import IF_NONE_MATCH
 from msgspec import Meta
 
 from coordinator.board import Answer, Board, StatusBody
 from coordinator.calls import ADMITTED, Call, Parameter, as_json
 from coordinator.errors import bad_parameter, not_ready
 from coordinator.guarding import GUARD
+from coordinator.ready import JSON_TYPE, NOT_MODIFIED, OK, Ready, closing_lines, ready, takes_ready
 
 T = TypeVar("T", int, float)
 
@@ -29,8 +31,10 @@ async def get_status(request: web.Request) -> web.Response:
     `If-None-Match`, for one with another tag: then it also tells when the same publication has become stale.
     """
     board = request.app[BOARD]
-    wait = _number(request, "wait", LONGEST_WAIT, float)
-    known = _number(request, "index", LARGEST_INDEX, int)
+    wait = known = None
+    if request.query:  # which most calls do not have
+        wait = _number(request, "wait", LONGEST_WAIT, float)
+        known = _number(request, "index", LARGEST_INDEX, int)
     if board.answer is None:
         raise not_ready()
     if wait:
@@ -56,10 +60,45 @@ def _is_known(answer: Answer, request: web.Request, known: int | None) -> bool:
 def _response(request: web.Request, board: Board) -> web.Response:
     answer = board.answer
     assert answer is not None
-    headers = {"ETag": answer.etag, "Age": str(int(board.age)), "Cache-Control": "no-cache"}
-    if request.if_none_match and _is_known(answer, request, None):
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=answer.body, content_type="application/json", headers=headers)
+    same = _has_same(answer, request)
+    age = int(board.age)
+    if takes_ready(request):
+        return request.app[COPIES].of(answer, age, closing_lines(request), same=same)
+    headers = _headers(answer, age)
+    if same:
+        return web.Response(status=NOT_MODIFIED, headers=headers)
+    return web.Response(body=answer.body, headers=headers | JSON_TYPE)
+
+
+def _has_same(answer: Answer, request: web.Request) -> bool:
+    """Whether the caller has this answer, by the tag that was sent with it or by any list of tags."""
+    given = request.headers.get(IF_NONE_MATCH)
+    if given is None or given == answer.etag:
+        return given is not None
+    return bool(request.if_none_match) and _is_known(answer, request, None)
+
+
+def _headers(answer: Answer, age: int) -> dict[str, str]:
+    return {"ETag": answer.etag, "Age": str(age), "Cache-Control": "no-cache"}
+
+
+class Copies:
+    """An answer as it is sent, made once for all who ask until it, its age or the time is another."""
+
+    def __init__(self) -> None:
+        self._of: tuple[Answer, int, str] | None = None
+        self._whole = self._same = Ready(OK, b"")
+
+    def of(self, answer: Answer, age: int, closing: str, *, same: bool) -> Ready:
+        """Return the whole answer, or that it is still the same."""
+        if self._of is None or self._of[0] is not answer or self._of[1:] != (age, closing):
+            self._of, headers = (answer, age, closing), _headers(answer, age)
+            self._whole = ready(OK, headers | JSON_TYPE, answer.body, closing)
+            self._same = ready(NOT_MODIFIED, headers, b"", closing)
+        return self._same if same else self._whole
+
+
+COPIES = web.AppKey("copies", Copies)
 
 
 def _number(request: web.Request, name: str, largest: float, read: type[T]) -> T | None:

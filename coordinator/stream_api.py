@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 
 from aiohttp import web
+from aiohttp.hdrs import TRANSFER_ENCODING
 
 from coordinator.answers import shown
-from coordinator.board import Answer
+from coordinator.audience import AUDIENCE, event_id
 from coordinator.calls import ADMITTED, SERVICES, Call, Parameter
 from coordinator.errors import ApiError
 from coordinator.guarding import GUARD
 from coordinator.status_api import CLOSING
 from coordinator.telling_time import told_time
-
-HEARTBEAT = 5.0
-"""Seconds after which a silent stream says that it is still there. Who has heard nothing for two of them may take the
-node for lost, so this is half of how long a silent node looks alive; it also is less than anything on the way waits
-before it cuts a silent connection off."""
-PULSE = web.AppKey("heartbeat", float)
-"""Another heartbeat, for tests."""
+from licensing.value import Time
 
 
 async def get_stream(request: web.Request) -> web.StreamResponse:
@@ -32,63 +26,104 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     session it ends when that does, and when its token is taken out.
 
     A comment with the time comes first, so that who is told nothing else yet knows that the node is there, and again
-    whenever the stream was silent.
+    whenever the stream was silent. Who reads slowly is told the newest answer once they can take it, and none between.
     """
-    board, closing = request.app[SERVICES].board, request.app[CLOSING]
-    first = shown(request)
-    last = first.body if _id(first) and request.headers.get("Last-Event-ID") == _id(first) else b""
+    audience, known = request.app[AUDIENCE], event_id(shown(request))
+    last = audience.event if known and request.headers.get("Last-Event-ID") == known else b""
     response = web.StreamResponse(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     with contextlib.suppress(ConnectionError):  # whoever listened has gone
         await response.prepare(request)
         await response.write(_heartbeat(request))
-        while not closing.is_set() and _may_listen(request):
-            seen, answer = board.version, shown(request)
-            if answer.body != last:
-                last = answer.body
-                await response.write(_event(answer))
-            if await _silence(request, seen):
-                await response.write(_heartbeat(request))
+        listening = _Listening(request, response, last)
+        with audience.joined(listening):
+            await listening.tell()
     return response
 
 
-def _may_listen(request: web.Request) -> bool:
-    """Whether the caller may still be told; the token may have been taken out meanwhile."""
-    try:
-        request.app[GUARD].confirm(request, request[ADMITTED], "read")
-    except ApiError:
-        return False
-    return True
+class _Permission:
+    """What the guard said of a caller, which stands until the tokens are others or the session ends."""
+
+    def __init__(self, request: web.Request) -> None:
+        self.end = request[ADMITTED].expires
+        self._request = request
+        self._guard = request.app[GUARD]
+        self._now = request.app[SERVICES].outlook.clock.now
+        self._generation: int | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the caller may be told by what the guard said last."""
+        return self._generation == self._guard.generation and (self.end is None or self._now() < self.end)
+
+    def lasts(self) -> bool:
+        """Whether the caller may be told; the token may have been taken out meanwhile."""
+        if self._generation != self._guard.generation:
+            try:
+                self._guard.confirm(self._request, self._request[ADMITTED], "read")
+            except ApiError:
+                return False
+            self._generation = self._guard.generation
+        return self.stands
 
 
-def _session_left(request: web.Request) -> float:
-    """Return for how many seconds the caller may listen."""
-    expires = request[ADMITTED].expires
-    if expires is None:
-        return math.inf
-    return (expires - request.app[SERVICES].outlook.clock.now()).total_seconds()
+class _Listening:
+    """One stream: what is new is written as soon as all look, where the connection takes it, else by the own task.
 
+    `last`: the event that is known already.
+    """
 
-async def _silence(request: web.Request, seen: int) -> bool:
-    """Wait for another answer than version `seen`; return whether none came for the length of a heartbeat."""
-    try:
-        async with asyncio.timeout(min(request.app.get(PULSE, HEARTBEAT), _session_left(request))):
-            await request.app[SERVICES].board.changed(seen)
-    except TimeoutError:
-        return True
-    return False
+    def __init__(self, request: web.Request, response: web.StreamResponse, last: bytes) -> None:
+        self._request = request
+        self._response = response
+        self._last = last
+        self._permission = _Permission(request)
+        self._closing = request.app[CLOSING]
+        self._audience = request.app[AUDIENCE]
+        self._silences = self._audience.silences
+        self._own_turn = asyncio.Event()
+        # aiohttp writes nothing without waiting; HTTP/1.0, which has no chunks, is left to it
+        chunked = response.headers.get(TRANSFER_ENCODING) == "chunked"
+        self._transport = request.transport if chunked else None
+
+    @property
+    def end(self) -> Time | None:
+        """When the session ends."""
+        return self._permission.end
+
+    def look(self) -> None:
+        """Write what is new; the own task does it where that has to wait, and ends the stream where it has to end."""
+        if self._closing.is_set() or not self._permission.stands or not self._takes_more:
+            self._own_turn.set()
+        elif (news := self._news()) and self._transport:
+            self._transport.write(b"%x\r\n%s\r\n" % (len(news), news))
+
+    async def tell(self) -> None:
+        """Tell all that is new until the caller may not be told any more, or this node stops."""
+        while not self._closing.is_set() and self._permission.lasts():
+            self._own_turn.clear()
+            if news := self._news():
+                await self._response.write(news)
+            await self._own_turn.wait()
+
+    @property
+    def _takes_more(self) -> bool:
+        """Whether all that was written before has left for the network."""
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and not transport.get_write_buffer_size()
+
+    def _news(self) -> bytes:
+        """Return what is to be told, which counts as told from now on; empty for nothing."""
+        event, silences = self._audience.event, self._audience.silences
+        known, was_silent = event == self._last, silences != self._silences
+        self._last, self._silences = event, silences
+        if known:
+            return _heartbeat(self._request) if was_silent else b""
+        return event
 
 
 def _heartbeat(request: web.Request) -> bytes:
     return b": %s\n\n" % told_time(request).encode()
-
-
-def _event(answer: Answer) -> bytes:
-    return b"id: %s\ndata: %s\n\n" % (_id(answer).encode(), answer.body)
-
-
-def _id(answer: Answer) -> str:
-    return "" if answer.status.stale else str(answer.status.index)
 
 
 CALLS: tuple[Call, ...] = (

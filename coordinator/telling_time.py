@@ -6,6 +6,7 @@ It is effective time, in which everything that the answers speak of happens; the
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -16,8 +17,12 @@ TIME = "Twinkey-Time"
 
 def told_time(request: web.Request) -> str:
     """Return effective time as RFC 3339 has it, in UTC, to the second."""
-    now = request.app[SERVICES].outlook.clock.now()
-    return f"{now.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return _written(int(request.app[SERVICES].outlook.clock.now().timestamp()))
+
+
+@lru_cache(maxsize=1)
+def _written(second: int) -> str:
+    return f"{dt.datetime.fromtimestamp(second, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def tell_time(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,9 +1,9 @@
-"""Who may call the API: bearer tokens with scopes, kept as hashes and compared in constant time."""
+"""Who may call the API: bearer tokens with scopes, kept as hashes and found by them."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -68,12 +68,17 @@ def read_tokens(path: Path) -> TokenFile:
     return known
 
 
-def token_of(text: str, known: TokenFile) -> Token | None:
-    """Return the token with this text; None where it is not known."""
-    given = hashlib.sha256(text.strip().encode("utf-8", "surrogateescape")).hexdigest()
-    # every known token is compared, so that the time taken says nothing about which one it was
-    matches = [token for token in known.tokens if hmac.compare_digest(token.sha256, given)]
-    return matches[0] if matches else None
+def by_hash(known: TokenFile) -> Mapping[str, Token]:
+    """Return the tokens by their hashes; of several with the same text the first one counts."""
+    return {token.sha256: token for token in reversed(known.tokens)}
+
+
+def token_of(text: str, known: Mapping[str, Token]) -> Token | None:
+    """Return the token with this text, of those that `by_hash` returned; None where it is not known.
+
+    The time that this takes can tell something of the hash of what was given, which says nothing of any known text.
+    """
+    return known.get(hashlib.sha256(text.strip().encode("utf-8", "surrogateescape")).hexdigest())
 
 
 def bearer(header: str | None) -> str:

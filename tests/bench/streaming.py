@@ -10,7 +10,9 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +24,7 @@ from tests.bench.reading import JSON, licensed_site
 from tests.bench.row import Effort, Row, in_turn
 from tests.bench.sites import PATIENCE, authorised
 from tests.site import LiveSite, let_pass
+from tests.waiting import eventually_sync
 
 READERS = 1000
 NODE = "b"
@@ -34,7 +37,7 @@ def stream_fanout(effort: Effort) -> Iterator[Figure]:
     allow_many_files()
     with licensed_site() as site, tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data = Path(folder, "status.json")
-        data.write_bytes(site.get(NODE, "/v1/status").body)
+        data.write_bytes(_answer(site))
         url, _ = stack.enter_context(floor("fanout", str(data)))
         bare_port, headers = int(url.rpartition(":")[2]), authorised(site)
         ours = stack.enter_context(Readers(site.nodes[NODE].port, "/v1/status/stream", headers))
@@ -42,26 +45,36 @@ def stream_fanout(effort: Effort) -> Iterator[Figure]:
         usages, numbers = itertools.count(1), itertools.count(10**6)
         seconds = in_turn(
             effort.samples,
-            lambda: ours.told_of(lambda: _report(site, next(usages))),
-            lambda: theirs.told_of(lambda: _change(bare_port, next(numbers))),
+            lambda: ours.told_of(partial(_next_index, site), lambda _: _report(site, next(usages))),
+            lambda: theirs.told_of(partial(next, numbers), partial(_change, bare_port)),
         )
         yield from compared("stream_fanout", *seconds, {50: at_most(1.3), 99: None})
 
 
-def _report(site: LiveSite, hosts: int) -> int:
-    """Report a usage; return the index of the answer that will have it."""
+def _answer(site: LiveSite) -> bytes:
+    """Return an answer as long as all that will be told: each has a usage of one digit."""
+    index = _next_index(site)
+    _report(site, 0)
+    eventually_sync(lambda: site.status(NODE)["index"] >= index)
+    return site.get(NODE, "/v1/status").body
+
+
+def _next_index(site: LiveSite) -> int:
+    """Return the index of the answer to the next report."""
     index: int = site.status(NODE)["index"]
-    answer = site.call("a", "PUT", "/v1/licenses/usage", json.dumps({"hosts": hosts % 10}).encode(), JSON)
-    assert answer.status == http.client.OK, answer.body
     return index + 1
 
 
-def _change(port: int, number: int) -> int:
+def _report(site: LiveSite, hosts: int) -> None:
+    answer = site.call("a", "PUT", "/v1/licenses/usage", json.dumps({"hosts": hosts % 10}).encode(), JSON)
+    assert answer.status == http.client.OK, answer.body
+
+
+def _change(port: int, number: int) -> None:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE)
     connection.request("POST", f"/change?id={number}")
     connection.getresponse().read()
     connection.close()
-    return number
 
 
 class Readers:
@@ -86,12 +99,21 @@ class Readers:
             each.close()
         self._poll.close()
 
-    def told_of(self, change: Callable[[], int]) -> float:
-        """Make a change; return the seconds from the first reader that has its event whole to the last one."""
+    def told_of(self, number: Callable[[], int], change: Callable[[int], None]) -> float:
+        """Make a change; return the seconds from the first reader that has its event whole to the last one.
+
+        `number`: which number the event will have. The change is made aside: a reader that was told before its call
+        returned is seen in time.
+        """
         let_pass(REST)
         self._drain()
-        mark = b"id: %d\n" % change()
-        return self._read_until(lambda read: b"\n\n" in read.partition(mark)[2], "all are told")
+        coming = number()
+        mark = b"id: %d\n" % coming
+        with ThreadPoolExecutor(1) as aside:
+            changed = aside.submit(change, coming)
+            seconds = self._read_until(lambda read: b"\n\n" in read.partition(mark)[2], "all are told")
+            changed.result()
+        return seconds
 
     def _read_until(self, has_all: Callable[[bytearray], object], what: str) -> float:
         read = {number: bytearray() for number in self._sockets}

@@ -16,8 +16,8 @@ from typing import get_args
 import pytest
 
 from coordinator import desk
+from coordinator.audience import HEARTBEAT
 from coordinator.roles import VipState
-from coordinator.stream_api import HEARTBEAT
 from coordinator.telling_time import TIME
 from licensing.ledger import KeyState
 from licensing.licence import Edition

@@ -30,7 +30,7 @@ from console.site_bundle import BadBundle, unpack
 from console.site_found import Refusal, found, join, renew
 from console.site_plan import Machine, Ports
 from coordinator.settings import CoordinatorSettings
-from coordinator.tokens import read_tokens, token_of
+from coordinator.tokens import by_hash, read_tokens, token_of
 from tests.unit.console.founding import ALONE, KEYRING, NOW, WISH, A, everything, found_in
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def test_tokens_are_known_to_both_coordinators(tmp_path: Path) -> None:
     found_in(tmp_path / "a")
     joined(tmp_path, "b")
     for name in ("a", "b"):
-        known = read_tokens(tmp_path / name / "tokens.json")
+        known = by_hash(read_tokens(tmp_path / name / "tokens.json"))
         admin, platform = (
             token_of((tmp_path / name / file).read_text(encoding="ascii"), known)
             for file in ("token", "platform.token")
@@ -342,7 +342,7 @@ def test_an_interrupted_founding_is_finished(tmp_path: Path, written: int) -> No
     assert set(everything(tmp_path / "a")) == set(SECRETS) | PUBLIC
     if written:
         assert again == plan
-    known = read_tokens(tmp_path / "a/tokens.json")
+    known = by_hash(read_tokens(tmp_path / "a/tokens.json"))
     assert token_of((tmp_path / "a/token").read_text(encoding="ascii"), known)
 
 

@@ -22,7 +22,7 @@ from licensing.licence import Edition, Quota
 from licensing.seen import Reading
 from licensing.status import Alert
 from licensing.value import EARLIEST, Time
-from tests.unit.coordinator.serving import services
+from tests.unit.coordinator.serving import answer, services
 from tests.unit.coordinator.stored import (
     DAY,
     KEYS,
@@ -277,3 +277,27 @@ async def test_a_strange_report_does_not_break_the_scrape() -> None:
     report = stored_report(A, good_key(), name='"\n\\', written_at=day("0001-01-01"))
     samples = await scrape(publish(at_rest() | {KEYS.node(A): report}))
     assert of(samples, "node_report_timestamp_seconds")[A] == EARLIEST.timestamp()
+
+
+async def test_a_later_scrape_tells_what_has_changed() -> None:
+    """The figures of an answer are those of the newest one, and its age grows although the answer stays."""
+    hands = Hands()
+    board = Board(hands.boot)
+    metrics = Metrics(board, lambda: True, hands.clock())
+
+    def told() -> tuple[float, float] | None:
+        values = {
+            sample.name: sample.value
+            for family in text_string_to_metric_families(metrics.written().decode())
+            for sample in family.samples
+        }
+        index, age = values.get("twinkey_status_index"), values.get("twinkey_status_age_seconds")
+        return None if index is None or age is None else (index, age)
+
+    assert told() is None
+    board.show(answer(PULLED))
+    assert told() == (published_in(PULLED).index, 0)
+    board.show(answer(RICH, connected=False))
+    assert told() == (published_in(RICH).index, 0)
+    hands.pass_by(3 * SECOND)
+    assert told() == (published_in(RICH).index, 3)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from coordinator.audience import HEARTBEAT
 from coordinator.certificate import Certificate, end_of
 from coordinator.guarding import GUARD
 from coordinator.reloading import Reloading
-from coordinator.stream_api import HEARTBEAT
 from tests.certificates import HOUR, Authority
 from tests.unit.coordinator.serving import ADMIN, READER, Node, answer
 from tests.unit.coordinator.stored import at_rest, publish

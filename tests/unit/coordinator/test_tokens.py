@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.tokens import BadTokens, Token, TokenFile, read_tokens
+from coordinator.tokens import BadTokens, Token, TokenFile, by_hash, read_tokens, token_of
 
 TOKENS = TokenFile((Token("reader", hashlib.sha256(b"x").hexdigest(), ("read",)),))
 
@@ -53,3 +53,17 @@ def test_no_token_can_call_itself_the_console(tmp_path: Path) -> None:
     file.write_text(json.dumps({"tokens": [{"name": "console", "sha256": "a" * 64, "scopes": ["admin"]}]}))
     with pytest.raises(BadTokens, match="another name"):
         read_tokens(file)
+
+
+def test_a_token_is_found_by_its_text() -> None:
+    """Spaces around it do not matter, all else does; and its hash opens nothing."""
+    known = by_hash(TOKENS)
+    assert token_of(" x\n", known) == TOKENS.tokens[0]
+    assert not [text for text in ("", "X", "x x", TOKENS.tokens[0].sha256) if token_of(text, known)]
+
+
+def test_of_two_tokens_with_the_same_text_the_first_counts() -> None:
+    """As it does for whoever reads the file."""
+    first = TOKENS.tokens[0]
+    known = by_hash(TokenFile((first, Token("another", first.sha256, ("admin",)))))
+    assert token_of("x", known) == first

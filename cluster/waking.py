@@ -10,6 +10,9 @@ import asyncio
 
 from cluster.pulse import Mark
 
+_TURNS = 3
+"""Turns of the loop: in the first whoever was woken makes a call of gRPC, which begins in the second."""
+
 
 async def first_of(*marks: Mark, timeout: float | None = None) -> None:  # noqa: ASYNC109
     """Return when one of the pulses has counted on, or after `timeout` seconds; others run meanwhile in any case."""
@@ -28,6 +31,12 @@ async def first_of(*marks: Mark, timeout: float | None = None) -> None:  # noqa:
             timer.cancel()
         for mark in marks:
             mark.pulse.leaves(woken)
+
+
+async def after_others() -> None:
+    """Return when all others that were woken have run, and what they then called for has begun."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 def _wake(woken: asyncio.Future[None]) -> None:

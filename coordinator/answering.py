@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from cluster.waking import first_of
+from cluster.waking import after_others, first_of
 from coordinator.board import Answer, Board, Sight, answer_from
 from coordinator.clock import boot_clock
 from coordinator.facts import Facts
@@ -71,6 +71,7 @@ class Answering:
             news = self._mirror.pulse.mark(), self._outlook.clocks.moved.mark()
             answer = self._look()
             await first_of(*news, timeout=self._pause(answer))
+            await after_others()  # what the news made this node decide is then on its way to etcd already
 
     def _look(self) -> Answer | None:
         if self._mirror.view.revision == 0:  # nothing was read yet, which is not the same as nothing being there

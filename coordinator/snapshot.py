@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 FILE = "snapshot"
 LARGEST = 8 * 1024 * 1024
 """Bytes; its parts are at most 1 MiB each."""
+GATHER = 0.05
+"""Seconds after a change in which others go into the same write. It keeps the write out of the way of telling the
+change to everybody who listens; what it is of is safe in etcd already."""
 PARTED = (
     "etcd was restored from an old copy and has another ledger than this node had seen, of the same sequence: that of "
     "etcd counts. Check that no licence is missing, and that nobody restores etcd by itself."
@@ -163,18 +166,23 @@ class Memory:
         return False
 
     async def run(self) -> None:
-        """Write what is remembered to the disk after each change, until cancelled; a burst of changes is one write."""
+        """Write what is remembered to the disk soon after each change, until cancelled; a burst is one write."""
         written = 0
         while True:
             await self._pulse.after(written)
-            written, newest = self._pulse.count, self.newest
-            assert newest is not None
-            await asyncio.to_thread(self._save, newest)
+            try:
+                await asyncio.sleep(GATHER)
+            except asyncio.CancelledError:
+                self._save_newest()
+                raise
+            written = self._pulse.count
+            await asyncio.to_thread(self._save_newest)
 
-    def _save(self, snapshot: Snapshot) -> None:
+    def _save_newest(self) -> None:
         """Write the file; a disk that takes none is told once and stops nothing."""
+        assert self.newest is not None, "saved before anything was seen"
         try:
-            write_whole(self._file, to_bytes(snapshot))
+            write_whole(self._file, to_bytes(self.newest))
         except OSError as error:
             if not self._complained:
                 log.error("snapshot not kept on disk", extra={"file": self._file, "why": error.strerror})  # noqa: TRY400

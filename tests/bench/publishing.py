@@ -12,7 +12,8 @@ from tests.bench.row import Effort, Row
 from tests.bench.sites import PATIENCE, listeners, running_site
 from tests.measure.listening import Listener, Status
 from tests.site import KEYS, LiveSite, let_pass
-from usbwatch.simulated import SimulatedKey
+from usbwatch import simulated
+from usbwatch.simulated_key import SimulatedKey, key_path
 
 REST = 0.3
 """Seconds between two plugs: what the last one set off has ended."""
@@ -49,8 +50,12 @@ def plug_and_pull(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedK
 def plug(site: LiveSite, hears: Mapping[str, Listener], key: SimulatedKey) -> tuple[float, float]:
     """Plug a key in; return when, and the moment at which all nodes show its licence."""
     let_pass(REST)
+    bus = site.nodes["a"].bus
+    aside = bus.with_name("aside")
+    simulated.plug(aside, key)
+    ready = key_path(aside, key.key_id)  # the event is its rename; to make it is no part of it
     began = time.monotonic()
-    site.plug("a", key)
+    ready.rename(key_path(bus, key.key_id))
     return began, max(listener.first(_ready, began, PATIENCE) for listener in hears.values())
 
 

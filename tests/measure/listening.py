@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from cluster.local_etcd import LOOPBACK
 
 Status = dict[str, Any]
 
+_LARGEST = 65_536
+_PATIENCE = 10.0
+
 
 class Listener:
     """Follows the event stream of one node in a thread of its own until the process ends."""
@@ -20,9 +24,14 @@ class Listener:
     def __init__(self, port: int, token: str) -> None:
         self._heard: list[tuple[float, Status]] = []
         self._news = threading.Condition()
-        self._connection = http.client.HTTPConnection(LOOPBACK, port)
-        self._connection.request("GET", "/v1/status/stream", headers={"Authorization": f"Bearer {token}"})
-        threading.Thread(target=self._listen, args=(self._connection.getresponse(),), daemon=True).start()
+        request = f"GET /v1/status/stream HTTP/1.1\r\nHost: {LOOPBACK}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        self._socket = socket.create_connection((LOOPBACK, port), _PATIENCE)
+        self._socket.sendall(request.encode())
+        read = self._socket.recv(_LARGEST)
+        if not read.startswith(b"HTTP/1.1 200 "):
+            raise http.client.HTTPException(f"the node lets nobody listen: {read[:100]!r}")
+        self._socket.settimeout(None)
+        threading.Thread(target=self._listen, args=(read,), daemon=True).start()
 
     def first(self, shows: Callable[[Status], bool], since: float, within: float) -> float:
         """Return when (monotonic seconds) the first status after `since` arrived that shows it.
@@ -41,10 +50,19 @@ class Listener:
             raise TimeoutError(f"no such status within {within} s")
         return times[0]
 
-    def _listen(self, stream: http.client.HTTPResponse) -> None:
-        for line in stream:
-            if line.startswith(b"data: "):
-                heard = time.monotonic(), json.loads(line.removeprefix(b"data: "))
-                with self._news:
-                    self._heard.append(heard)
-                    self._news.notify_all()
+    def _listen(self, read: bytes) -> None:
+        """Note the moment before an event is looked at: what comes of chunks and of JSON is no time of the node's."""
+        arrived = time.monotonic()
+        while True:
+            *events, read = read.split(b"\n\n")
+            for event in events:
+                _, told, data = event.partition(b"\ndata: ")
+                if told:
+                    with self._news:
+                        self._heard.append((arrived, json.loads(data)))
+                        self._news.notify_all()
+            more = self._socket.recv(_LARGEST)
+            arrived = time.monotonic()
+            if not more:
+                return
+            read += more

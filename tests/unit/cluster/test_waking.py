@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cluster.pulse import Pulse
-from cluster.waking import first_of
+from cluster.waking import after_others, first_of
 
 LONG = 60.0
 
@@ -93,3 +93,28 @@ async def test_who_is_cancelled_while_it_waits_is_forgotten() -> None:
     often.beat()
     await asyncio.gather(gone, after, woken, return_exceptions=True)
     assert not seldom._waiting
+
+
+async def test_whoever_goes_after_others_finds_their_calls_begun() -> None:
+    """All who were woken by the same beat have run by then, and the tasks that they made have begun."""
+    pulse, done = Pulse(), list[str]()
+    mark = pulse.mark()
+
+    async def answer() -> None:
+        await first_of(mark)
+        await after_others()
+        done.append("answered")
+
+    async def call() -> None:
+        done.append("called")
+
+    async def decide() -> None:
+        await first_of(mark)
+        await asyncio.create_task(call())
+
+    both = asyncio.gather(answer(), decide())
+    await asyncio.sleep(0)
+    pulse.beat()
+    async with asyncio.timeout(5):
+        await both
+    assert done == ["called", "answered"]

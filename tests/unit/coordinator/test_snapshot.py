@@ -260,6 +260,19 @@ async def test_a_burst_of_changes_is_few_writes(tmp_path: Path) -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_who_stops_leaves_the_newest_on_the_disk(tmp_path: Path) -> None:
+    """A stop between a change and its write, which waits for others to come, writes it at once."""
+    found = memory(tmp_path)
+    running = asyncio.create_task(found.run())
+    found.take(facts_in(with_sequence(7), KEYS, KEYRING))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not (tmp_path / FILE).exists()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert disk(tmp_path).ledger.sequence == 7
+
+
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     """Somebody else's huge file is no reason to run out of memory."""
     with (tmp_path / FILE).open("wb") as file:

@@ -71,7 +71,8 @@ class Answering:
             news = self._mirror.pulse.mark(), self._outlook.clocks.moved.mark()
             answer = self._look()
             await first_of(*news, timeout=self._pause(answer))
-            await after_others()  # what the news made this node decide is then on its way to etcd already
+            if self._election.leadership is not None:
+                await after_others()  # what the news made this node decide is on its way to etcd before it is told here
 
     def _look(self) -> Answer | None:
         if self._mirror.view.revision == 0:  # nothing was read yet, which is not the same as nothing being there

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from aiohttp import web
 
 from coordinator.board import Answer, Board
 from licensing.value import Time
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT = 5.0
 """Seconds after which a silent stream says that it is still there. Who has heard nothing for two of them may take the
@@ -36,7 +39,8 @@ class Audience:
     """Lets all who listen look when the board shows something else, after every silence, and when a session ends.
 
     One task waits for all of them, and only while there are any: to wake a task of each, with a timer of each to set
-    anew, would take longer than to tell them. `now` is effective time; `heartbeat` in seconds.
+    anew, would take longer than to tell them. Who fails to look is told of in the log and keeps no other from looking.
+    `now` is effective time; `heartbeat` in seconds.
 
     `silences` counts how often nothing was told for the length of a heartbeat.
     """
@@ -62,8 +66,8 @@ class Audience:
         They may be told as late as with the next heartbeat that a session has ended which had less left.
         """
         self._listeners.add(listener)
-        if self._watch is None:
-            self._watch = asyncio.create_task(self._watch_board())
+        if self._watch is None or self._watch.done():  # what is shown from now on is news, also before the task begins
+            self._watch = asyncio.create_task(self._watch_board(self._board.version, self.event))
         try:
             yield
         finally:
@@ -80,21 +84,24 @@ class Audience:
             self._answer, self._event = answer, b"id: %s\ndata: %s\n\n" % (event_id(answer).encode(), answer.body)
         return self._event
 
-    async def _watch_board(self) -> None:
+    async def _watch_board(self, seen: int, told: bytes) -> None:
         clock = asyncio.get_running_loop().time
-        told, due = self.event, clock() + self.heartbeat
+        due = clock() + self.heartbeat
         while True:
-            seen = self._board.version
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(min(due, clock() + self._next_end())):
                     await self._board.changed(seen)
+            seen = self._board.version
             if self.event != told:
                 told, due = self.event, clock() + self.heartbeat
             elif clock() >= due:
                 self.silences += 1
                 due = clock() + self.heartbeat
             for listener in self._listeners:
-                listener.look()
+                try:
+                    listener.look()
+                except Exception:
+                    log.exception("a listener could not look")
 
     def _next_end(self) -> float:
         """Return the seconds until the next session ends; whose has ended is on their way out."""

@@ -1,4 +1,7 @@
-"""Answers whatever is no call: refused in the shape of every refusal, and counted as unknown."""
+"""Answers whatever is no call: refused in the shape of every refusal, and counted as unknown.
+
+What has no path at all, such as CONNECT, aiohttp refuses in its own words before any router is asked.
+"""
 
 from __future__ import annotations
 

@@ -86,16 +86,17 @@ class Copies:
     """An answer as it is sent, made once for all who ask until it, its age or the time is another."""
 
     def __init__(self) -> None:
-        self._of: tuple[Answer, int, str] | None = None
-        self._whole = self._same = Ready(OK, b"")
+        self._made: tuple[Answer, tuple[int, str], Ready, Ready] | None = None
 
     def of(self, answer: Answer, age: int, closing: str, *, same: bool) -> Ready:
         """Return the whole answer, or that it is still the same."""
-        if self._of is None or self._of[0] is not answer or self._of[1:] != (age, closing):
-            self._of, headers = (answer, age, closing), _headers(answer, age)
-            self._whole = ready(OK, headers | JSON_TYPE, answer.body, closing)
-            self._same = ready(NOT_MODIFIED, headers, b"", closing)
-        return self._same if same else self._whole
+        made = self._made
+        if made is None or made[0] is not answer or made[1] != (age, closing):
+            headers = _headers(answer, age)
+            whole = ready(OK, headers | JSON_TYPE, answer.body, closing)
+            self._made = made = answer, (age, closing), whole, ready(NOT_MODIFIED, headers, b"", closing)
+        _, _, whole, unchanged = made
+        return unchanged if same else whole
 
 
 COPIES = web.AppKey("copies", Copies)

@@ -26,7 +26,8 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     session it ends when that does, and when its token is taken out.
 
     A comment with the time comes first, so that who is told nothing else yet knows that the node is there, and again
-    whenever the stream was silent. Who reads slowly is told the newest answer once they can take it, and none between.
+    whenever the stream was silent. Who reads slowly holds up nobody: what waits for them stays within what a connection
+    buffers, and then they are told the newest answer only.
     """
     audience, known = request.app[AUDIENCE], event_id(shown(request))
     last = audience.event if known and request.headers.get("Last-Event-ID") == known else b""
@@ -108,7 +109,7 @@ class _Listening:
 
     @property
     def _takes_more(self) -> bool:
-        """Whether all that was written before has left for the network."""
+        """Whether nothing that was written before waits here."""
         transport = self._transport
         return transport is not None and not transport.is_closing() and not transport.get_write_buffer_size()
 

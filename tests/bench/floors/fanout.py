@@ -33,10 +33,14 @@ class Fanout:
 
     async def change(self, request: web.Request) -> web.Response:
         """Send an event to everybody."""
-        self._event = b"id: %s\ndata: %s\n\n" % (request.query["id"].encode(), self._data)
+        self.tell(int(request.query["id"]))
+        return web.Response()
+
+    def tell(self, number: int) -> None:
+        """Send the event of this number to everybody."""
+        self._event = b"id: %d\ndata: %s\n\n" % (number, self._data)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-        return web.Response()
 
 
 async def app(data: bytes) -> web.Application:

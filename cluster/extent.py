@@ -11,7 +11,7 @@ import msgspec
 from cluster.keys import Keys
 from cluster.store import Entry, Store
 from cluster.values import VERSION
-from licensing.ledger import Restored
+from licensing.ledger import MOST, Restored
 from licensing.records import Hash
 from licensing.value import Count, Time, Value
 
@@ -55,14 +55,14 @@ class _StoredLink(msgspec.Struct, frozen=True):
 
 
 def extent_of(ledger: Entry | None) -> Extent:
-    """Return what a stored ledger says; nothing is known where it is missing or cannot be read."""
+    """Return what a stored ledger says; nothing is known where it is missing, cannot be read or cannot be true."""
     if ledger is None:
         return Extent()
     try:
         stored = msgspec.json.decode(ledger.value, type=_StoredExtent)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Extent()
-    return stored.data if stored.version == VERSION else Extent()
+    return stored.data if stored.version == VERSION and stored.data.record_count <= MOST else Extent()
 
 
 async def growth(store: Store, keys: Keys, old: Extent, new: Extent) -> tuple[Link, ...] | None:
@@ -76,14 +76,16 @@ async def growth(store: Store, keys: Keys, old: Extent, new: Extent) -> tuple[Li
     links, last = list[Link](), old.record_hash
     for first in range(old.record_count, new.record_count, _BATCH):
         end = min(first + _BATCH, new.record_count)
-        for entry in await store.page(keys.record(first), keys.record(end), _BATCH):
+        entries = await store.page(keys.record(first), keys.record(end), _BATCH)
+        if len(entries) < end - first:  # a ledger that is damaged may count any number of records
+            return None
+        for entry in entries:
             link = _link(entry)
             if link is None or link.number != old.record_count + len(links) or link.previous_hash != last:
                 return None
             links.append(link)
             last = link.hash
-    complete = old.record_count + len(links) == new.record_count
-    return tuple(links) if complete and last == new.record_hash else None
+    return tuple(links) if last == new.record_hash else None
 
 
 def _link(entry: Entry) -> Link | None:

@@ -105,6 +105,8 @@ class RecordPages:
     async def read(self, found: Found, numbers: Sequence[int]) -> tuple[Record | BadRecord, ...]:
         """Read up to `LARGEST_READ` records that a search found; records that were added since do not matter.
 
+        Whoever shows none of them reads none, to know that what was found is still so.
+
         Raises:
             HistoryChanged: what was found is not there any more, but another history.
             HistoryMoves, StoreError
@@ -171,12 +173,12 @@ class RecordPages:
         """Return the order of numbers: they leave none out but those that were lost."""
         known, order = self._by_number
         if known != extent:
+            found = [await missing_records(self._store, self._keys, loss) for loss in extent.restored]
+            missing = sorted(each for each in found if each is not None)  # a later loss may hold earlier ones
             spans, first = list[range](), 0
-            for loss in extent.restored:
-                missing = await missing_records(self._store, self._keys, loss)
-                if missing is not None:
-                    spans.append(range(first, missing[0]))
-                    first = max(first, missing[1] + 1)
+            for start, last in missing:
+                spans.append(range(first, start))
+                first = max(first, last + 1)
             order = ByNumber((*spans, range(first, extent.record_count)))
             self._by_number = extent, order
         return order

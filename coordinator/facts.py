@@ -26,7 +26,7 @@ from coordinator.roles import NodeRole, Roles
 from licensing.envelope import LicenceRefused
 from licensing.genuine import judge_key, judge_opened
 from licensing.keyring import Keyring
-from licensing.ledger import KeyHistory, Ledger, Site, Usage
+from licensing.ledger import MOST, KeyHistory, Ledger, Site, Usage
 from licensing.ledger_version import NO_LEDGER, LedgerVersion
 from licensing.licence import KeyBinding, SignedLicence, SiteBinding
 from licensing.seen import InsertedKey, NodeView, Reading, Visibility
@@ -37,9 +37,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 LONGEST_REASON = 500
 LONGEST_NAME = 256
 LONGEST_VERSION = 64
-MOST = 2**30
-"""The highest sequence of a ledger, and the most records, from which is gone on: no site comes so far, and as many
-again could be read."""
 
 
 class Facts(msgspec.Struct, frozen=True):

@@ -21,8 +21,8 @@ def refusals() -> Iterator[None]:
     """Refuse a call where the history cannot be read.
 
     Raises:
-        ApiError: 503, the store is away, the history changes too fast, or a backup was restored and some records are
-            still those of another history.
+        ApiError: 503, the store is away, the history changed while it was read, or a backup was restored and some
+            records are still those of another history.
     """
     try:
         yield
@@ -34,7 +34,7 @@ def refusals() -> Iterator[None]:
         raise ApiError(
             503,
             "busy",
-            "Records are being added faster than they can be read.",
+            "The history changed while it was read.",
             hint="Ask again, or for fewer at once.",
             headers={"Retry-After": "1"},
         ) from error

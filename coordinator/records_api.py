@@ -80,7 +80,7 @@ async def _searched(pages: RecordPages, wish: _Wish) -> _Answered:
     order = wish.order
     found = await pages.find(wish.wanted, order.sort_by, descending=order.descending)
     numbers, records = found.wanted[wish.start : wish.start + wish.limit], list[Record | BadRecord]()
-    for first in range(0, len(numbers), LARGEST_READ):
+    for first in range(0, max(len(numbers), 1), LARGEST_READ):
         records += await pages.read(found, numbers[first : first + LARGEST_READ])
     count = len(found.unreadable)
     text = f"Records that cannot be read, so that nobody knows whether they are wanted: {count}. Verify the history."

@@ -56,7 +56,7 @@ async def get_csv(request: web.Request) -> web.StreamResponse:
         with contextlib.suppress(ConnectionError):  # whoever asked has gone
             await response.prepare(request)
             await response.write(codecs.BOM_UTF8 + _lines([COLUMNS]))
-            for first in range(0, len(numbers), LARGEST_READ):
+            for first in range(0, max(len(numbers), 1), LARGEST_READ):
                 records = await pages.read(found, numbers[first : first + LARGEST_READ])
                 await response.write(_lines(map(_row, records)))
     except (StoreError, HistoryChanged, HistoryMoves) as error:

@@ -15,6 +15,10 @@ from msgspec import Meta
 from licensing.licence import SignedLicence
 from licensing.value import Count, Name, Time, Value
 
+MOST = 2**30
+"""The highest sequence of a ledger, and the most records, from which is gone on: no site comes so far, and as many
+again could be read."""
+
 
 class KeyState(Enum):
     """The state of the USB key, for the whole site."""

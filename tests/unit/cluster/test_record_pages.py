@@ -14,8 +14,8 @@ from cluster.record_pages import HistoryChanged, HistoryMoves, RecordPages, Sort
 from cluster.records import BadRecord, index_writes
 from cluster.store import Delete, Entry, Put, Unavailable
 from cluster.values import encode_value
-from licensing.ledger import Restored, Staged
-from licensing.records import ChainHead, ManagementType, Record, append
+from licensing.ledger import MOST, Restored, Staged
+from licensing.records import GENESIS, ChainHead, ManagementType, Record, append
 from tests.history import BEGINNING, content, history
 from tests.unit.cluster.spread_records import HEAD, KEYS, RECORDS, fill, ledger_of, spread_contents
 from tests.waiting import eventually
@@ -232,6 +232,7 @@ LEDGERS = {
     "without a record": ledger_of(ChainHead(0, "")),
     "spoilt": Put(KEYS.ledger, b"x"),
     "newer": Put(KEYS.ledger, ledger_of(HEAD).value.replace(b'"version":1', b'"version":2')),
+    "of more records than there can be": ledger_of(ChainHead(MOST + 1, HEAD.hash)),
 }
 
 
@@ -278,6 +279,19 @@ async def test_records_that_were_lost_leave_no_gap(
         assert page == (tuple(there[start : start + 30]), 250)
     found = await pages.find(USB, sort_by, descending=descending)
     assert (found.wanted, found.unreadable) == ([record.number for record in there], [])
+
+
+@pytest.mark.parametrize("sort_by", ORDERS)
+async def test_a_loss_that_holds_earlier_ones_leaves_no_gap(
+    cluster: MemoryCluster, pages: RecordPages, sort_by: SortBy
+) -> None:
+    """Where etcd is empty later on, all that there was is lost after what was lost of it before."""
+    cluster.apply([ledger_of(HEAD, *LOST, Restored(BEGINNING, 0, 440, GENESIS, RECORDS[439].hash))])
+    for record in RECORDS[:440]:
+        cluster.apply([Delete(put.key) for put in index_writes(KEYS, record)])
+    assert await pages.page(0, 500, sort_by) == (tuple(in_order(RECORDS[440:], sort_by)), 10)
+    found = await pages.find(USB, sort_by)
+    assert (found.wanted, found.unreadable) == ([record.number for record in in_order(RECORDS[440:], sort_by)], [])
 
 
 # --- a history that changes ----------------------------------------------------------------------------------------
@@ -330,6 +344,19 @@ async def test_another_history_is_read_anew(
     assert await shown(pages, sort_by) == in_order(other, sort_by)
 
 
+@pytest.mark.parametrize("sort_by", DATES)
+async def test_records_that_only_the_ledger_counts_are_not_looked_for(
+    cluster: MemoryCluster, store: Counting, pages: RecordPages, sort_by: SortBy
+) -> None:
+    """After the first that is not there no other is, whatever number of them a damaged ledger has."""
+    await pages.page(0, 1, sort_by)
+    once, store.calls = store.calls, 0
+    cluster.apply([ledger_of(ChainHead(MOST, HEAD.hash))])
+    async with asyncio.timeout(5):
+        assert await pages.page(0, 500, sort_by) == (tuple(in_order(RECORDS, sort_by)), 450)
+    assert store.calls <= once + 10
+
+
 @pytest.mark.parametrize("sort_by", ORDERS)
 async def test_a_restored_history_that_goes_on_behind_ours_is_read_anew(
     cluster: MemoryCluster, pages: RecordPages, sort_by: SortBy
@@ -374,8 +401,9 @@ async def test_what_a_search_found_can_be_read_as_long_as_it_is_there(
     fill(cluster, RECORDS)
     assert await pages.read(found, found.wanted[:20]) == tuple(in_order(RECORDS[:430], "issuedDate")[:20])
     fill(cluster, other_history(450))
-    with pytest.raises(HistoryChanged):
-        await pages.read(found, found.wanted[:20])
+    for numbers in found.wanted[:20], []:
+        with pytest.raises(HistoryChanged):
+            await pages.read(found, numbers)
 
 
 async def test_a_history_that_moves_is_not_read(cluster: MemoryCluster, pages: RecordPages) -> None:

@@ -18,11 +18,11 @@ from cluster.values import encode_value
 from coordinator.clocks import Clocks
 from coordinator.cycle import plan
 from coordinator.deadlines import Deadlines
-from coordinator.facts import MOST, FactReader
+from coordinator.facts import FactReader
 from coordinator.outlook import Outlook
 from coordinator.published import Clock
 from coordinator.restored_store import judge, notices_of
-from licensing.ledger import Ledger, Restored, Site, Usage
+from licensing.ledger import MOST, Ledger, Restored, Site, Usage
 from licensing.ledger_version import LedgerVersion
 from licensing.records import GENESIS
 from licensing.seen import Reading, Visibility

@@ -47,15 +47,21 @@ def contents() -> list[Content]:
 
 
 class Growing(MemoryStore):
-    """A client of a store to which records are added while somebody reads; `left` says how often yet."""
+    """A client of a store to which records are added while somebody reads; `left` says how often yet.
+
+    `then`: what is written when somebody looks through the records.
+    """
 
     head = ChainHead()
     left = 0
     entries_read = 0
+    then: Put | None = None
 
     async def page(self, start: str, end: str, limit: int) -> tuple[Entry, ...]:
-        """Read, and count what is read."""
+        """Read, and count what is read; then something happens."""
         found = await super().page(start, end, limit)
+        if self.then is not None:
+            self.cluster.apply([self.then])
         self.entries_read += len(found)
         return found
 
@@ -185,6 +191,22 @@ async def test_without_a_filter_the_history_is_not_looked_through(archive: Archi
     assert archive.store.entries_read == 0
     await archive.ask(f"?{query}&status=Valid")
     assert archive.store.entries_read == COUNT
+
+
+@pytest.mark.parametrize("query", ["status=Expired&count", "status=Expired&start=13", "text=disturbed", "text=nowhere"])
+async def test_a_search_in_two_histories_is_not_told(archive: Archive, query: str) -> None:
+    """Also where no record of what was found is asked for, so that nothing more is read of it."""
+    archive.store.then = Put(KEYS.ledger, encode_value(Ledger(record_count=COUNT, record_hash="f" * 64)))
+    response = await archive.client.get(f"/v1/licenses/records?{query}", headers=AUTH)
+    assert (await refusal(response))[:2] == (503, "busy")
+
+
+async def test_a_search_does_not_mind_records_that_are_added_meanwhile(archive: Archive) -> None:
+    """What was found is still there, and all that there was."""
+    record, head = append(archive.store.head, content(COUNT, status=Validity.EXPIRED))
+    archive.cluster.apply(index_writes(KEYS, record))
+    archive.store.then = Put(KEYS.ledger, encode_value(Ledger(record_count=head.count, record_hash=head.hash)))
+    assert await archive.ask("?status=Expired&count") == ([], 13)
 
 
 async def test_a_search_without_etcd_is_told_so(archive: Archive) -> None:

@@ -74,6 +74,13 @@ class Failing(MemoryStore):
     reads = 1000
     then: Put | None = None
 
+    async def page(self, start: str, end: str, limit: int) -> tuple[Entry, ...]:
+        """Read, after which something may happen."""
+        found = await super().page(start, end, limit)
+        if self.reads <= 0 and self.then is not None:
+            self.cluster.apply([self.then])
+        return found
+
     async def read(self, keys: Sequence[str]) -> tuple[Entry | None, ...]:
         """Read, or fail."""
         self.reads -= len(keys) > 1
@@ -193,6 +200,15 @@ async def test_no_file_has_parts_of_two_histories(archive: Archive) -> None:
     archive.store.reads, archive.store.then = 1, ledger_of(ChainHead(COUNT, "f" * 64))
     async with asyncio.timeout(5):
         response = await archive.get("?sortBy=issuedDate")
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+
+
+async def test_no_file_is_empty_because_the_history_changed(archive: Archive) -> None:
+    """Where nothing was found it is looked whether that is still so."""
+    archive.store.reads, archive.store.then = 0, ledger_of(ChainHead(COUNT, "f" * 64))
+    async with asyncio.timeout(5):
+        response = await archive.get("?text=nowhere")
         with pytest.raises(ClientPayloadError):
             await response.read()
 

@@ -50,7 +50,7 @@ unit: $(READY) ## The tests that need nothing but Python.
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/unit
 
 integration: $(READY) debs $(HELM) dashboard-types kernel containers ## The tests on real parts: etcd, libusb, netlink, whole sites.
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration \
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder tests/integration \
 	  --ignore tests/integration/kernel --ignore tests/integration/containers --ignore tests/integration/packages
 
 containers: $(READY) debs $(STAND_IN) $(MACHINE) ## The tests with containers, for which a Docker daemon is started as root.

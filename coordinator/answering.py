@@ -71,8 +71,12 @@ class Answering:
             news = self._mirror.pulse.mark(), self._outlook.clocks.moved.mark()
             answer = self._look()
             await first_of(*news, timeout=self._pause(answer))
-            if self._election.leadership is not None:
-                await after_others()  # what the news made this node decide is on its way to etcd before it is told here
+            if self._is_to_decide():
+                await after_others()  # so that the decision is on its way to etcd before what is seen is told here
+
+    def _is_to_decide(self) -> bool:
+        """Whether this node leads and the news is no answer that was published, but what the next one is made of."""
+        return self._election.leadership is not None and self._outlook.look().published is self._published
 
     def _look(self) -> Answer | None:
         if self._mirror.view.revision == 0:  # nothing was read yet, which is not the same as nothing being there

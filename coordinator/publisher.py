@@ -13,7 +13,7 @@ from cluster.election import Leadership
 from cluster.keys import Keys
 from cluster.record_batches import behind_the_end, clear_staging, next_moves
 from cluster.store import LeaseLost, Refused, Store, StoreError, Unavailable
-from cluster.waking import first_of
+from cluster.waking import after_others, first_of
 from coordinator.clock import boot_clock
 from coordinator.cycle import Office, Plan, as_read, plan
 from coordinator.deadlines import Deadlines
@@ -122,6 +122,8 @@ class Publisher:
             if self._burst > BURST:
                 await asyncio.sleep(PAUSE_AFTER_REFUSAL)
             await first_of(*news, timeout=pause)
+            if self._election.leadership is None:
+                await after_others()  # here news are to be told, and there is nothing to decide
 
     async def _turn(self) -> float | None:
         """Decide and publish once; return after how many seconds to look again with nothing happening."""

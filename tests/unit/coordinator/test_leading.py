@@ -15,6 +15,7 @@ import pytest
 from cluster.store import Condition, PermissionRefused, Put, StoreError, Write
 from cluster.values import decode_value, encode_value
 from coordinator import publisher
+from coordinator.board import Answer
 from coordinator.clock import EffectiveClock
 from coordinator.founding import FILE
 from licensing.ledger import KeyState, Ledger, Usage
@@ -60,6 +61,35 @@ async def test_the_trial_goes_on_in_a_new_store(tmp_path: Path) -> None:
     later = EffectiveClock(lambda: NOW + 5 * DAY, lambda: 0.0)
     async with Coordinator(second.client(), tmp_path, B, clock=later).at_work() as again:
         await eventually(lambda: again.status.license.expires == NOW + 30 * DAY)
+
+
+async def test_a_leader_decides_before_it_tells(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a report makes of the site is on its way to etcd before anybody here is told that there was a report."""
+    done = list[str]()
+
+    class Noting(Counting):
+        """Notes that something was decided."""
+
+        async def commit(self, conditions: Sequence[Condition], writes: Sequence[Write]) -> int:
+            """Note, and commit."""
+            done.append("decided")
+            return await super().commit(conditions, writes)
+
+    one = Coordinator(Noting(site.cluster), tmp_path)
+    async with one.at_work():
+        await ready(one)
+        await eventually(lambda: one.board.answer is not None and not one.board.answer.status.stale)
+        tell = one.board.show
+
+        def show(answer: Answer) -> None:
+            done.append("told")
+            tell(answer)
+
+        monkeypatch.setattr(one.board, "show", show)
+        done.clear()
+        await site.report(A)
+        await ready(one, KeyState.MISSING)
+    assert done[:2] == ["decided", "told"]
 
 
 async def test_the_other_node_takes_over_with_a_higher_index_and_epoch(site: Site, tmp_path: Path) -> None:

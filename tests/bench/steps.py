@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +17,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.bench.bare import Watch, connected
+from tests.bench.compiled import compiled_code
 from tests.bench.figures import MILLI, median
+from tests.bench.processes import processor_seconds
 from tests.bench.publishing import plug, pull
 from tests.bench.row import Effort
 from tests.bench.sites import listeners, running_site
@@ -32,7 +35,8 @@ IMPORTS = {
 DAEMONS = {"agent": "agent.main", "coordinator": "coordinator.main"}
 SAMPLES_PER_START = 10
 START = """
-import json, time
+import gc, json, time
+gc.disable()  # as the daemons do meanwhile
 def reached():
     with open("/proc/self/status") as status:
         (kib,) = (int(line.split()[1]) for line in status if line.startswith("VmRSS"))
@@ -71,16 +75,22 @@ async def _plugged(site: LiveSite, times: int) -> list[Step]:
             await stack.enter_async_context(_noted(await stack.enter_async_context(client.watching(key))))
             for key in (site.report_key("a"), KEYS.status)
         ]
+        processes = [daemon.pid for daemon in site.daemons]
+        used = sum(map(processor_seconds, processes))
         for _ in range(times + 1):
             began, heard = await asyncio.to_thread(plug, site, hears, key)
             in_etcd = _last(published, heard)
             moments.append((began, _last(reported, in_etcd), in_etcd, heard))
             await asyncio.to_thread(pull, site, hears, key)
     names = ("plugged in → its report is in etcd", "→ the new status is in etcd", "→ it is heard from both nodes")
+    used = sum(map(processor_seconds, processes)) - used
     taken = zip(*moments[1:], strict=True)  # the first one ends the trial, too
     return [
-        Step("a plugged key", name, MILLI * median([after - before for before, after in zip(*each, strict=True)]))
-        for name, each in zip(names, pairwise(taken), strict=True)
+        *(
+            Step("a plugged key", name, MILLI * median([after - before for before, after in zip(*each, strict=True)]))
+            for name, each in zip(names, pairwise(taken), strict=True)
+        ),
+        Step("a key plugged in and pulled out", "processor time of all four daemons", MILLI * used / (times + 1)),
     ]
 
 
@@ -106,17 +116,25 @@ def _last(moments: Sequence[float], until: float) -> float:
 
 
 def _imported(daemon: str, module: str, times: int) -> list[Step]:
-    """Import what a daemon consists of so often, each time in a new process."""
+    """Import what a daemon consists of so often, each time in a new process; it was compiled before."""
     imports = IMPORTS | {"all other code": module}
     lines = [f"import {each}\npoints.append(reached())" for each in imports.values()]
     program = START.format(imports="\n".join(lines))
     milliseconds, memory = ({name: list[float]() for name in imports} for _ in range(2))
-    for _ in range(times):
-        began = time.monotonic()
-        done = subprocess.run((sys.executable, "-c", program), check=True, capture_output=True, text=True)
-        points = [(began, 0.0), *map(tuple, json.loads(done.stdout))]
-        for name, ((at, before), (then, after)) in zip(imports, pairwise(points), strict=True):
-            milliseconds[name].append(MILLI * (then - at))
-            memory[name].append(after - before)
+    with compiled_code() as environment:
+        for number in range(times + 1):
+            began = time.monotonic()
+            done = subprocess.run(
+                (sys.executable, "-c", program),
+                env=os.environ | environment,
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            points = [(began, 0.0), *map(tuple, json.loads(done.stdout))]
+            for name, ((at, before), (then, after)) in zip(imports, pairwise(points), strict=True):
+                if number:
+                    milliseconds[name].append(MILLI * (then - at))
+                    memory[name].append(after - before)
     of = f"the code of the {daemon}"
     return [Step(of, name, median(milliseconds[name]), median(memory[name])) for name in imports]

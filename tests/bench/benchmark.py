@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> int:
     for row in rows:
         say(f"{row.name}: {row.what}")
         figures[row.name] = list(row.measure(QUICK if chosen.quick else FULL))
+        sys.stderr.write(f"{table(figures[row.name])}\n")  # should a later row fail, this one is not lost
     every = [figure for found in figures.values() for figure in found]
     lines = "".join(f"{figure.line}\n" for figure in every)
     sys.stdout.write(f"\n{table(every)}\n\n{lines}")

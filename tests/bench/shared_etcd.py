@@ -43,7 +43,7 @@ def shared_etcd(effort: Effort) -> Iterator[Figure]:
             judged = number in JUDGED
             try:
                 found = in_turn(effort.rounds if judged else 2, partial(among, number), partial(among, 1))
-            except TooMany:
+            except (TooMany, TimeoutError):
                 break
             shared, alone = (list(chain(*each)) for each in found)
             yield from compared(f"shared_etcd.{number}", shared, alone, {50: None, 99: HOLDS if judged else None})

@@ -9,7 +9,6 @@ LONGEST = (
     "test_history.py",
     "test_etcd_records.py",
     "test_looks_in_trouble.py",
-    "test_openapi.py",
 )
 """Those that take a minute and more."""
 

@@ -59,6 +59,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
         site.close()
 
 
+@pytest.mark.timeout(300)
 def test_every_answer_fits_the_description(site: LiveSite, tmp_path: Path) -> None:
     """Good and bad calls of every kind, the same ones every time, are answered as the document says."""
     ready(site, "described")
@@ -95,7 +96,7 @@ def held(site: LiveSite, label: str, folder: Path, *more: str) -> None:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

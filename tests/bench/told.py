@@ -59,7 +59,7 @@ def page(
         "\n".join(["## What is measured", "", _heading("row", "what", "beside", "aim"), *what, ""]),
         "\n".join(["## The figures", "", _heading(*COLUMNS), *found, ""]),
         PEERS.format(lease=lease),
-        profile,
+        profile.rstrip("\n") + "\n",
         "\n".join([_heading("of", "step", "ms", "MiB"), *map(_step, steps), ""]),
     ]
     return "\n".join(parts)

@@ -30,7 +30,7 @@ MACHINE := .cache/containers/machine.tar
 HELM := .cache/helm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit integration dashboard-types chart kernel containers deb dist fuzz measure faults history format docs older screenshots debs clean
+.PHONY: help demo test check unit integration dashboard-types chart kernel containers deb dist fuzz measure bench faults history format docs older screenshots debs clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20

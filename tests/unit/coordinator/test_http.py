@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,15 +23,6 @@ AT_REST = publish(at_rest())
 FIRST = answer(AT_REST)
 SECOND_ANSWER = answer(publish(AT_REST | {KEYS.node(A): stored_report(A)}, NOW + SECOND))
 STALE = answer(AT_REST, connected=False)
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
-    """Give a node that shows the first answer."""
-    found = Node()
-    found.board.show(FIRST)
-    async with found.client:
-        yield found
 
 
 # --- who is let in -------------------------------------------------------------------------------------------------

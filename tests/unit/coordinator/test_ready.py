@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -27,15 +26,6 @@ def request(line: str, *headers: str, body: str = "") -> bytes:
 
 
 STATUS = request("GET /v1/status HTTP/1.1")
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
-    """Give a node that shows the first answer."""
-    found = Node()
-    found.board.show(FIRST)
-    async with found.client:
-        yield found
 
 
 class Connection:

@@ -29,15 +29,6 @@ LARGE = 64 * 1024
 AT_FIRST = b": 2026-03-01T00:00:00Z"
 
 
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
-    """Give a node that shows the first answer."""
-    found = Node()
-    found.board.show(FIRST)
-    async with found.client:
-        yield found
-
-
 async def block(stream: ClientResponse) -> list[bytes]:
     """Return the lines of the next event or comment."""
     async with asyncio.timeout(5):

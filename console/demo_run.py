@@ -64,13 +64,20 @@ async def run(plan: Plan, screen: Screen) -> None:
 
 
 async def _until_signal(work: Coroutine[None, None, None]) -> None:
-    """Await the work; the first SIGINT, SIGTERM or SIGHUP cancels it, which is then a good end."""
+    """Await the work; the first SIGINT, SIGTERM or SIGHUP cancels it, which is then a good end.
+
+    Python's own handlers are used and not the loop's, which would be undone with the loop: an impatient signal that
+    comes while the process ends would then turn the good end into a death.
+    """
     task = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
-        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            loop.add_signal_handler(number, _cancel_once, task)
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in STOP_SIGNALS if not (nohup and number is signal.SIGHUP)]
+    for number in heard:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(_cancel_once, task))
     await asyncio.wait({task})
+    for number in heard:
+        signal.signal(number, signal.SIG_IGN)
     if not task.cancelled():
         task.result()
 

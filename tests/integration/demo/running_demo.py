@@ -99,6 +99,12 @@ class RunningDemo:
         self.process.send_signal(how)
         return self.process.wait(within)
 
+    def is_over_after(self, how: signal.Signals) -> bool:
+        """Send a signal unless the demo has ended; tell whether it has."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.poll() is not None
+
     def close(self) -> None:
         """End it however it is."""
         if self.process.poll() is None:

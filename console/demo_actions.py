@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from console.demo_reports import Reports
     from console.demo_site import Node, Site
 
-SEEN_WITHIN = 10.0
+SEEN_WITHIN = 30.0
 
 
 class Actions:

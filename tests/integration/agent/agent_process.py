@@ -52,14 +52,16 @@ class AgentProcess:
         self._process: Process | None = None
         public = VENDOR.public_key().public_bytes_raw()
         self.keyring.write_bytes(render_keyring(Keyring((VendorKey(key_id(public), public, ISSUED),))))
-        self.configure(f"[etcd]\nendpoints = {list(endpoints)}\n".replace("'", '"'))
+        self._endpoints = endpoints
+        self.configure()
 
-    def configure(self, more: str) -> None:
-        """Write the settings file, with `more` at its end."""
+    def configure(self, more: str = "", lease_ttl: int = 3) -> None:
+        """Write the settings file, with `more` in it."""
+        endpoints = ", ".join(f'"{endpoint}"' for endpoint in self._endpoints)
         self._config.write_text(
-            f'site_id = "{SITE}"\nnode = "{NODE}"\nname = "node-a"\nlease_ttl = 3\n'
+            f'site_id = "{SITE}"\nnode = "{NODE}"\nname = "node-a"\nlease_ttl = {lease_ttl}\n'
             f'state_dir = "{self._config.parent / "state"}"\nkeyring = "{self.keyring}"\n'
-            f'bus = "simulated:{self.bus}"\nvirtual_ip_file = "{self.vip}"\n{more}',
+            f'bus = "simulated:{self.bus}"\nvirtual_ip_file = "{self.vip}"\n{more}[etcd]\nendpoints = [{endpoints}]\n',
             encoding="utf-8",
         )
 

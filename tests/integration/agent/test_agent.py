@@ -105,10 +105,14 @@ async def test_a_killed_agent_goes_with_its_lease(agent: AgentProcess) -> None:
 
 async def test_a_restarted_agent_takes_over_at_once(agent: AgentProcess) -> None:
     """An agent that starts while its former life's report is still held replaces it without waiting."""
+    await agent.stop()
+    agent.configure(lease_ttl=60)
+    await agent.start()
+    await eventually(agent.sees, within=20)
     await agent.stop(signal.SIGKILL)
     plug(agent.bus, licensed_key("K1"))
     await agent.start()
-    await eventually(lambda: agent.sees("K1"), within=2.5)
+    await eventually(lambda: agent.sees("K1"), within=20)
 
 
 async def test_the_report_comes_back_with_the_store(agent: AgentProcess, etcd: EtcdServer) -> None:

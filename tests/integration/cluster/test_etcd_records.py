@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from cluster.store import Entry
 
+pytestmark = pytest.mark.timeout(300)
+"""The first test writes the history."""
 COUNT = 100_000
 PAGE = 20
 KEYS = Keys("s")

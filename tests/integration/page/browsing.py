@@ -28,7 +28,7 @@ OPTIONS = (
     "--disable-sync",
     f"--host-resolver-rules=MAP {NAME} {LOOPBACK}",
 )
-PATIENCE = 10_000
+PATIENCE = 30_000
 """Milliseconds that anything on the page may take; two processors are shared by many."""
 
 

@@ -97,7 +97,7 @@ class Reporter:
         """Publish every change of the facts until the lease is lost."""
         self._condition = Absent(self._live)  # the former report went with its lease
         publishing = asyncio.create_task(self._publish_changes(lease.lease_id))
-        lost = asyncio.create_task(lease.lost.wait())
+        lost = asyncio.create_task(lease.lost.after(0))
         try:
             await asyncio.wait((publishing, lost), return_when=asyncio.FIRST_COMPLETED)
             if publishing.done():

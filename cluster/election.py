@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from cluster.election_step import Action, Aside, Campaign, Observation, Own, StepDown, Wait, step
 from cluster.lease import LeaseKeeper, boottime
-from cluster.pulse import Pulse
+from cluster.pulse import Mark, Pulse
 from cluster.store import Absent, CreatedAt, Put, Refused, StoreError, Unavailable
 from cluster.values import BadValue, encode_value, read_message
+from cluster.waking import first_of
 from licensing.value import Name, Value
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Election:
         self._clock = clock
         self._own: Leadership | None = None
         self._lease: LeaseKeeper | None = None
-        self._resigned = asyncio.Event()
+        self._resigned = False
         self._reasons: dict[str, str] = {}
         self._as_reserve = False
         self._vacant_since: float | None = None
@@ -171,16 +172,18 @@ class Election:
         """Campaign and lead until `resign` is called or this is cancelled; the lease is revoked at the end."""
         async with self._running:
             try:
-                while not self._resigned.is_set():
-                    seen, wishes = self._mirror.version, self._wishes.count
+                while not self._resigned:
+                    news = self._mirror.pulse.mark(), self._wishes.mark()
                     pause = await self._act(step(self._observe(), self._state(), self._clock(), self._aside()))
-                    await self._wait(seen, wishes, pause)
+                    lost = [Mark(self._lease.lost, 0)] if self._lease else []
+                    await first_of(*news, *lost, timeout=pause)
             finally:
                 await self._step_down("resigned")
 
     async def resign(self) -> None:
         """Give up leadership for good, revoking the lease so that another node can lead at once."""
-        self._resigned.set()
+        self._resigned = True
+        self._wishes.beat()
         await self._step_down("resigned")
         async with self._running:
             return
@@ -226,21 +229,6 @@ class Election:
             return None
         return max(0.0, aside.needed_from - self._clock())
 
-    async def _wait(self, seen: int, wishes: int, pause: float | None) -> None:
-        """Return when the mirror or a wish changed, our lease is lost, we resigned, or `pause` seconds are over."""
-        waiting = [
-            asyncio.ensure_future(self._mirror.changed(seen)),
-            asyncio.ensure_future(self._wishes.after(wishes)),
-            asyncio.ensure_future(self._resigned.wait()),
-        ]
-        if self._lease is not None:
-            waiting.append(asyncio.ensure_future(self._lease.lost.wait()))
-        try:
-            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waiting:
-                each.cancel()
-
     async def _campaign(self) -> bool:
         """Try once; whether we lead now."""
         as_reserve, wishes = bool(self._reasons), self._wishes.count
@@ -250,7 +238,7 @@ class Election:
         except StoreError as error:
             log.info("no campaign: %s", error)
             epoch = None
-        if epoch is None or self._resigned.is_set() or self._lease is None:
+        if epoch is None or self._resigned or self._lease is None:
             await self._step_down("lost the campaign")
             return False
         self._own = Leadership(self._key, epoch, self._lease)

@@ -7,7 +7,6 @@ events that are still to come. Whether a mute member is alive is judged elsewher
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +88,7 @@ class _Stream:
                 await self._members.authenticate(self.member, limit)
                 self._call = self.member.streams.Watch(metadata=self.member.metadata)
                 await self._call.write(self._request)
+                self._gone.add_done_callback(lambda _: self._call.cancel())
                 await self._receive()
         except TimeoutError as error:
             raise _MemberFailed("it is not confirmed in time") from error
@@ -109,23 +109,24 @@ class _Stream:
             self._call.cancel()
 
     async def _receive(self) -> Any:
-        reading = asyncio.ensure_future(self._call.read())
         try:
-            await asyncio.wait({reading, self._gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                raise _MemberFailed("the member was given up")
-            response = reading.result()
+            response = await self._call.read()
+        except asyncio.CancelledError as error:
+            if not self._gone.done() or _is_cancelled():
+                raise
+            raise _MemberFailed("the member was given up") from error
         except RpcError as error:
             raise _verdict(error) from error
-        finally:
-            if not reading.done():
-                reading.cancel()
-                with contextlib.suppress(asyncio.CancelledError, RpcError):
-                    await reading
         if response is end_of_stream:
             raise _MemberFailed("it ended the stream")
         _check(response)
         return response
+
+
+def _is_cancelled() -> bool:
+    """Whether it is this task that was cancelled, and not only the call for which it waits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _check(response: Any) -> None:

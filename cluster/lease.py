@@ -12,6 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from cluster.pulse import Pulse
 from cluster.store import LeaseLost, StoreError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def boottime() -> float:
 class LeaseKeeper:
     """One life of one lease: from `start` until it is lost or closed; take a new one after that.
 
-    `lost` is set once when the lease can no longer be trusted, and `why` then says why. Closing does not set it.
+    `lost` beats once when the lease can no longer be trusted, and `why` then says why. It does not when it is closed.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class LeaseKeeper:
     ) -> None:
         self.lease_id = lease_id
         self.trusted_until = trusted_until
-        self.lost = asyncio.Event()
+        self.lost = Pulse()
         self.why = ""
         self._store = store
         self._timings = timings
@@ -64,7 +65,7 @@ class LeaseKeeper:
     @property
     def trusted(self) -> bool:
         """Whether the store cannot have ended the lease yet."""
-        return not self.lost.is_set() and self._clock() < self.trusted_until
+        return not self.lost.count and self._clock() < self.trusted_until
 
     async def close(self) -> None:
         """Stop renewing and revoke the lease at once, so that others need not wait for it to run out."""
@@ -114,4 +115,4 @@ class LeaseKeeper:
         self.why = why
         self.trusted_until = float("-inf")
         log.warning("lease %x is lost: %s", self.lease_id, why)
-        self.lost.set()
+        self.lost.beat()

@@ -81,8 +81,9 @@ class Leadership:
 class Election:
     """One candidate; `mirror` must show the leader key and be run by the caller.
 
-    `node` and `name` are what others read in the leader key. A candidate can stand aside, for as many reasons as there
-    are: it steps down at once and does not campaign, unless nobody leads for twice the life of a lease.
+    `node` and `name` are what others read in the leader key. A candidate that waits holds a lease ready, as etcd's own
+    recipe has it: to take over is then one write. It can stand aside, for as many reasons as there are: it steps down
+    at once and does not campaign, unless nobody leads for twice the life of a lease.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Election:
         self._resigned = False
         self._reasons: dict[str, str] = {}
         self._as_reserve = False
+        self._own_seen = False
         self._vacant_since: float | None = None
         self._wishes = Pulse()
         self._pulse = Pulse()
@@ -191,6 +193,8 @@ class Election:
     def _observe(self) -> Observation:
         view = self._mirror.view
         leader = view.entries.get(self._key)
+        if self._own is not None and leader is not None and leader.create_revision == self._own.epoch:
+            self._own_seen = True
         if leader is not None or not self._mirror.connected:
             self._vacant_since = None
         elif self._vacant_since is None:
@@ -198,7 +202,8 @@ class Election:
         return Observation(self._mirror.connected, view.revision, leader)
 
     def _state(self) -> Own | None:
-        return Own(self._own.epoch, self._own.trusted_until, self._as_reserve) if self._own else None
+        own = self._own
+        return Own(own.epoch, own.trusted_until, self._as_reserve, was_seen=self._own_seen) if own else None
 
     def _aside(self) -> Aside | None:
         """Return whether and why we stand aside, and when we would be needed by what was observed last."""
@@ -215,10 +220,25 @@ class Election:
             case StepDown(why):
                 await self._step_down((self._lease and self._lease.why) or why)
                 return 0.0
-            case Wait(why) if why != self.why:
-                self.why = why
-                log.info("waiting: %s", why)
+            case Wait(why, ready):
+                if why != self.why:
+                    self.why = why
+                    log.info("waiting: %s", why)
+                if not await self._wait_with_lease(ready=ready):
+                    return self._timings.renew
         return self._until_next_step()
+
+    async def _wait_with_lease(self, *, ready: bool) -> bool:
+        """Let go of a lease that was lost, and hold one where we are to be `ready`; whether that is so."""
+        try:
+            if ready:
+                await self._held()
+            elif self._lease is not None and not self._lease.trusted:
+                await self._let_go()
+        except StoreError as error:
+            log.info("no lease is held ready: %s", error)
+            return False
+        return True
 
     def _until_next_step(self) -> float | None:
         """Return the seconds until time alone changes what we do: our lease ends, or nobody has led for long."""
@@ -233,20 +253,26 @@ class Election:
         """Try once; whether we lead now."""
         as_reserve, wishes = bool(self._reasons), self._wishes.count
         try:
-            self._lease = await LeaseKeeper.start(self._store, self._timings.lease_ttl, self._timings, self._clock)
-            epoch = await self._claim(self._lease)
+            epoch = await self._claim(await self._held())
         except StoreError as error:
             log.info("no campaign: %s", error)
             epoch = None
         if epoch is None or self._resigned or self._lease is None:
             await self._step_down("lost the campaign")
             return False
-        self._own = Leadership(self._key, epoch, self._lease)
+        self._own, self._own_seen = Leadership(self._key, epoch, self._lease), False
         self._as_reserve = as_reserve and wishes == self._wishes.count
         self.why = "leading"
         log.warning("leading in epoch %d", epoch)
         self._pulse.beat()
         return True
+
+    async def _held(self) -> LeaseKeeper:
+        """Return the lease that we hold, or a new one where we hold none that is trusted."""
+        if self._lease is None or not self._lease.trusted:
+            await self._let_go()
+            self._lease = await LeaseKeeper.start(self._store, self._timings.lease_ttl, self._timings, self._clock)
+        return self._lease
 
     async def _claim(self, lease: LeaseKeeper) -> int | None:
         """Return our epoch when the leader key is ours."""
@@ -271,11 +297,16 @@ class Election:
         return None
 
     async def _step_down(self, why: str) -> None:
-        own, lease = self._own, self._lease
-        self._own = self._lease = None
+        own, self._own = self._own, None
         if own is not None:
             self.why = why
             log.warning("no longer leading (epoch %d): %s", own.epoch, why)
             self._pulse.beat()
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Revoke the lease that we hold, if any; who is cancelled meanwhile still holds it, and can do it again."""
+        lease = self._lease
         if lease is not None:
             await lease.close()
+            self._lease = None

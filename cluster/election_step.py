@@ -25,12 +25,14 @@ class Observation:
 class Own:
     """Our own leadership: its epoch and the time until which its lease is trusted.
 
-    `as_reserve`: we were elected although we stand aside, because nobody else led.
+    `as_reserve`: we were elected although we stand aside, because nobody else led. `was_seen`: the mirror has shown
+    our election, so what is older than that is no longer what is stored.
     """
 
     epoch: int
     trusted_until: float
     as_reserve: bool = False
+    was_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,10 @@ class StepDown:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing until something changes."""
+    """Do nothing until something changes; `ready`: hold a lease meanwhile, because then it is to be quick."""
 
     why: str
+    ready: bool = False
 
 
 Action = Campaign | Lead | StepDown | Wait
@@ -81,7 +84,7 @@ def step(seen: Observation, own: Own | None, now: float, aside: Aside | None = N
         return Campaign() if aside is None or now >= aside.needed_from else Wait(_stands_aside(aside))
     if not seen.leader.lease_id:
         return Wait(f"{seen.leader.key} was written without a lease and would stay for ever: delete it")
-    return Wait("another node leads")
+    return Wait("another node leads", ready=aside is None)
 
 
 def _lead_on(seen: Observation, own: Own, now: float, aside: Aside | None) -> Action:
@@ -90,7 +93,7 @@ def _lead_on(seen: Observation, own: Own, now: float, aside: Aside | None) -> Ac
     if aside is not None and not own.as_reserve:
         return StepDown(_stands_aside(aside))
     if seen.revision < own.epoch:
-        return Lead()  # what is seen is older than our election
+        return StepDown("the store was put back to an old copy") if own.was_seen else Lead()
     if seen.leader is None:
         return StepDown("the leader key is gone")
     if seen.leader.create_revision != own.epoch:

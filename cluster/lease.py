@@ -7,7 +7,6 @@ renewal was *sent*, plus its time to live, minus a margin. The clock must run wh
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -68,11 +67,13 @@ class LeaseKeeper:
         return not self.lost.count and self._clock() < self.trusted_until
 
     async def close(self) -> None:
-        """Stop renewing and revoke the lease at once, so that others need not wait for it to run out."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        """Stop renewing and revoke the lease at once, so that others need not wait for it to run out.
+
+        Whoever is cancelled meanwhile may close it again.
+        """
         self.trusted_until = float("-inf")
+        self._task.cancel()
+        await asyncio.wait([self._task])  # who is cancelled meanwhile is told so
         try:
             await self._store.revoke(self.lease_id)
         except StoreError as error:

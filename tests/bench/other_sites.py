@@ -50,6 +50,7 @@ class OtherSite:
             for store in self._coordinators:
                 group.create_task(Mirror(store, keys.prefix, OF_COORDINATORS, without=keys.records).run())
             group.create_task(patiently(self._lead, self._coordinators[0], begun))
+            group.create_task(patiently(self._wait_to_lead, self._coordinators[1]))
 
     async def _report(self, node: str, store: EtcdStore) -> None:
         """Hold a report by a lease, and write another one now and then."""
@@ -70,6 +71,11 @@ class OtherSite:
             sizes = {keys.status: STATUS, keys.ledger: LEDGER, keys.clock: CLOCK}
             await store.commit((), [Put(key, os.urandom(size)) for key, size in sizes.items()])
             await asyncio.sleep(NEWS_EVERY)
+
+    async def _wait_to_lead(self, store: EtcdStore) -> None:
+        """Hold a lease ready."""
+        lease = await LeaseKeeper.start(store, OF_COORDINATORS.lease_ttl, OF_COORDINATORS)
+        await lease.lost.after(0)
 
 
 async def patiently(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:

@@ -136,7 +136,73 @@ async def test_of_many_candidates_one_leads() -> None:
         elections = [await stack.enter_async_context(candidate(cluster.client(), f"n{i}")) for i in range(5)]
         await eventually(lambda: sum(each.leadership is not None for each in elections) == 1)
         await eventually(lambda: sum(each.why == "another node leads" for each in elections) == 4)
-        assert len(cluster._leases) == 1
+        await eventually(lambda: len(cluster._leases) == 5)
+
+
+async def test_who_waits_holds_a_lease_ready() -> None:
+    """To take over is one write under the lease that is there; one that was lost meanwhile is replaced."""
+    cluster = MemoryCluster()
+    async with candidate(cluster.client(), "a") as first:
+        await first.changed(0)
+        led_under = cluster.entries[KEY].lease_id
+        async with candidate(cluster.client(), "b") as second:
+
+            def ready() -> set[int]:
+                return set(cluster._leases) - {led_under}
+
+            await eventually(ready)
+            (lost,) = ready()
+            await cluster.client().revoke(lost)
+            await eventually(lambda: ready() - {lost})
+            (held,) = ready()
+            await first.resign()
+            await eventually(lambda: second.leadership)
+            assert cluster.entries[KEY].lease_id == held
+        await eventually(lambda: not cluster._leases)
+
+
+async def test_a_leader_whose_store_was_put_back_steps_down() -> None:
+    """Its fence would not hold, and the store may take long to count as far as its epoch again."""
+    cluster = MemoryCluster()
+    for number in range(5):
+        cluster.apply([Put("/s/news", b"%d" % number)])
+    async with candidate(cluster.client(), "a") as first:
+        await first.changed(0)
+        assert first.leadership
+        assert first.leadership.epoch > 2
+        await eventually(lambda: first._own_seen)
+        cluster.entries, cluster.revision = {}, 1
+        cluster.history.clear()
+        cluster.moved.beat()
+        await eventually(lambda: first.leadership and first.leadership.epoch == 2)
+        await cluster.client().commit([first.leadership.fence()], [Put("/s/x", b"1")])
+
+
+async def test_who_is_cancelled_while_it_steps_down_ends() -> None:
+    """The lease is given back all the same."""
+    cluster = MemoryCluster()
+    asked = asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def revoke(self, lease_id: int) -> None:
+            if not asked.is_set():
+                asked.set()
+                await asyncio.Event().wait()
+            await super().revoke(lease_id)
+
+    store = Slow(cluster)
+    mirror = Mirror(store, "/s/", FAST)
+    election = Election(store, mirror, key=KEY, node="a", name="host a", timings=FAST)
+    following, leading = asyncio.create_task(mirror.run()), asyncio.create_task(election.run())
+    await election.changed(0)
+    await cluster.client().commit([], [Delete(KEY)])
+    async with asyncio.timeout(2):
+        await asked.wait()
+        leading.cancel()
+        await asyncio.wait([leading])
+    assert not cluster._leases
+    following.cancel()
+    await asyncio.wait([following])
 
 
 class Hands:

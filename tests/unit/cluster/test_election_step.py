@@ -19,6 +19,7 @@ blind = partial(Observation, False)  # noqa: FBT003 - the store is out of reach
 
 NOW = 100.0
 TRUSTED, OVER = Own(7, NOW + 0.001), Own(7, NOW)
+WAS_SEEN = Own(7, NOW + 0.001, was_seen=True)
 
 
 @pytest.mark.parametrize(
@@ -26,12 +27,15 @@ TRUSTED, OVER = Own(7, NOW + 0.001), Own(7, NOW)
     [
         (seen(9, None), None, Campaign()),
         (blind(9, None), None, Wait("the store is out of reach")),
-        (seen(9, THEIRS), None, Wait("another node leads")),
+        (seen(9, THEIRS), None, Wait("another node leads", ready=True)),
         (blind(9, THEIRS), None, Wait("the store is out of reach")),
         (seen(7, OURS), TRUSTED, Lead()),
         (blind(7, OURS), TRUSTED, Lead()),
         (seen(6, None), TRUSTED, Lead()),
         (seen(6, THEIRS), TRUSTED, Lead()),
+        (seen(7, OURS), WAS_SEEN, Lead()),
+        (seen(6, None), WAS_SEEN, StepDown("the store was put back to an old copy")),
+        (seen(6, THEIRS), WAS_SEEN, StepDown("the store was put back to an old copy")),
         (seen(8, None), TRUSTED, StepDown("the leader key is gone")),
         (seen(9, THEIRS), TRUSTED, StepDown("another node was elected")),
         (seen(7, OURS), OVER, StepDown("the lease ran out")),

@@ -94,3 +94,27 @@ async def test_a_lease_cannot_start_without_the_store() -> None:
     store.offline()
     with pytest.raises(Unavailable):
         await LeaseKeeper.start(store, 3, FAST)
+
+
+async def test_who_is_cancelled_while_a_lease_is_closed_is_told_so() -> None:
+    """Closing waits for a renewal that is under way, and must not take a cancellation for the end of that."""
+    renewing = asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def keep_alive(self, lease_id: int) -> int:  # noqa: ARG002 - it never answers
+            renewing.set()
+            try:
+                return await asyncio.get_running_loop().create_future()
+            finally:
+                await asyncio.sleep(0.05)  # it takes a moment to let go
+
+    cluster = MemoryCluster()
+    lease = await LeaseKeeper.start(Slow(cluster), 3, FAST)
+    await renewing.wait()
+    closing = asyncio.create_task(lease.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+    await lease.close()
+    assert not cluster._leases

@@ -16,7 +16,7 @@ from cluster.kept_file import KeptFile
 from cluster.mirror import Mirror
 from cluster.term import read_ledger_version, read_term
 from cluster.values import BadValue, encode_value, read_message
-from cluster.waking import first_of
+from cluster.waking import AFTERWARDS, first_of
 from licensing.ledger_version import NO_LEDGER, LedgerVersion
 from licensing.value import Name, Value
 
@@ -72,6 +72,7 @@ class LedgerSeen:
             self.newest = max(self.newest, told)
             kept = await asyncio.to_thread(self._keep)
             await first_of(news, timeout=None if kept else self._write_again)
+            await asyncio.sleep(AFTERWARDS)
 
     def _keep(self) -> bool:
         """Have the newest version on the disk, if there is one; return whether it is."""

@@ -23,7 +23,7 @@ from cluster.report import Report
 from cluster.store import Store
 from cluster.timings import Timings
 from cluster.values import BadValue, read_message
-from cluster.waking import first_of
+from cluster.waking import AFTERWARDS, first_of
 
 if TYPE_CHECKING:
     from agent.own_coordinator import OwnCoordinator
@@ -84,6 +84,7 @@ class VipDuty:
             news = [pulse.mark() for pulse in self._pulses]
             self._look()
             await first_of(*news, timeout=self._look_again if self._file else None)
+            await asyncio.sleep(AFTERWARDS)
 
     @property
     def _pulses(self) -> Iterator[Pulse]:

@@ -10,6 +10,9 @@ import asyncio
 
 from cluster.pulse import Mark
 
+AFTERWARDS = 0.05
+"""Seconds after a change in which everybody has been told of it who waits for that. What nobody waits for is done then,
+once for all changes that came meanwhile, and is in nobody's way; what a change means is safe in etcd already."""
 _TURNS = 3
 """Turns of the loop: in the first whoever was woken makes a call of gRPC, which begins in the second."""
 

@@ -12,7 +12,7 @@ from coordinator.board import Answer, StatusBody
 from coordinator.calls import SERVICES
 from coordinator.errors import ApiError, not_ready
 from coordinator.published import Leader
-from coordinator.ready import JSON_TYPE, OK, closing_lines, ready, takes_ready
+from coordinator.ready import ENDING, JSON_TYPE, OK, ready, takes_ready
 from licensing.canonical import encode
 from licensing.value import Time, Value
 
@@ -58,7 +58,7 @@ def state_of(request: web.Request, body: bytes) -> web.Response:
     """Answer with a body about state that is JSON already."""
     headers = age_of(request) | JSON_TYPE
     if takes_ready(request):
-        return ready(OK, headers, body, closing_lines(request))
+        return ready(OK, headers, body, request.app[ENDING].lines())
     return web.Response(body=body, headers=headers)
 
 

@@ -37,6 +37,7 @@ from coordinator.guarding import GUARD, Guard, Rules
 from coordinator.handling import handling
 from coordinator.history_pages import PAGES
 from coordinator.made_once import MadeOnce
+from coordinator.ready import ENDING, Closing
 from coordinator.tokens import TokenFile
 from coordinator.verdicts import Verdicts
 
@@ -84,6 +85,7 @@ def build_app(
     app[SERVICES] = services
     app[status_api.BOARD] = services.board
     app[status_api.COPIES] = status_api.Copies()
+    app[ENDING] = Closing(services.outlook.clock)
     app[questions_api.VERDICTS] = Verdicts(services.outlook.policy)
     app[status_api.CLOSING] = asyncio.Event()
     app[AUDIENCE] = Audience(services.board, services.outlook.clock.now)

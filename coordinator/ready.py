@@ -16,7 +16,8 @@ from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE
 
-from coordinator.telling_time import TIME, told_time
+from coordinator.clock import EffectiveClock
+from coordinator.telling_time import TIME, written
 
 OK: Literal[200] = 200
 NOT_MODIFIED: Literal[304] = 304
@@ -49,9 +50,30 @@ def takes_ready(request: web.Request) -> bool:
     return request.keep_alive and request.version == HttpVersion11 and request.method != "HEAD"
 
 
-def closing_lines(request: web.Request) -> str:
-    """Return the header lines with which every answer ends; the same text as long as nothing in them changes."""
-    return _closing_lines(int(time.time()), told_time(request))
+class Closing:
+    """The header lines with which every answer ends. They tell seconds, so the clocks are not read for each answer.
+
+    What they say of effective time is what `clock` says.
+    """
+
+    KEPT = 0.01
+    """Seconds for which the lines stay as they were read."""
+
+    def __init__(self, clock: EffectiveClock) -> None:
+        self._clock = clock
+        self._read_again_at = float("-inf")
+        self._lines = ""
+
+    def lines(self) -> str:
+        """Return them; the same text as long as nothing in them changes."""
+        at = self._clock.boot()
+        if at >= self._read_again_at:
+            self._lines = _closing_lines(int(time.time()), written(self._clock.now()))
+            self._read_again_at = at + self.KEPT
+        return self._lines
+
+
+ENDING = web.AppKey("ending", Closing)
 
 
 @lru_cache(maxsize=1)

@@ -19,6 +19,7 @@ from cluster.keys import Keys
 from cluster.pulse import Pulse
 from cluster.store import Entry, View
 from cluster.values import BadValue, encode_value
+from cluster.waking import AFTERWARDS
 from cluster.whole_file import write_whole
 from coordinator.facts import FactReader, Facts
 from coordinator.notices import Notice
@@ -34,9 +35,6 @@ log = logging.getLogger(__name__)
 FILE = "snapshot"
 LARGEST = 8 * 1024 * 1024
 """Bytes; its parts are at most 1 MiB each."""
-GATHER = 0.05
-"""Seconds after a change in which others go into the same write. It keeps the write out of the way of telling the
-change to everybody who listens; what it is of is safe in etcd already."""
 PARTED = (
     "etcd was restored from an old copy and has another ledger than this node had seen, of the same sequence: that of "
     "etcd counts. Check that no licence is missing, and that nobody restores etcd by itself."
@@ -171,7 +169,7 @@ class Memory:
         while True:
             await self._pulse.after(written)
             try:
-                await asyncio.sleep(GATHER)
+                await asyncio.sleep(AFTERWARDS)
             except asyncio.CancelledError:
                 self._save_newest()
                 raise

@@ -14,7 +14,7 @@ from coordinator.board import Answer, Board, StatusBody
 from coordinator.calls import ADMITTED, Call, Parameter, as_json
 from coordinator.errors import bad_parameter, not_ready
 from coordinator.guarding import GUARD
-from coordinator.ready import JSON_TYPE, NOT_MODIFIED, OK, Ready, closing_lines, ready, takes_ready
+from coordinator.ready import ENDING, JSON_TYPE, NOT_MODIFIED, OK, Ready, ready, takes_ready
 
 T = TypeVar("T", int, float)
 
@@ -63,7 +63,7 @@ def _response(request: web.Request, board: Board) -> web.Response:
     same = _has_same(answer, request)
     age = int(board.age)
     if takes_ready(request):
-        return request.app[COPIES].of(answer, age, closing_lines(request), same=same)
+        return request.app[COPIES].of(answer, age, request.app[ENDING].lines(), same=same)
     headers = _headers(answer, age)
     if same:
         return web.Response(status=NOT_MODIFIED, headers=headers)

@@ -11,13 +11,19 @@ from functools import lru_cache
 from aiohttp import web
 
 from coordinator.calls import SERVICES
+from licensing.value import Time
 
 TIME = "Twinkey-Time"
 
 
 def told_time(request: web.Request) -> str:
     """Return effective time as RFC 3339 has it, in UTC, to the second."""
-    return _written(int(request.app[SERVICES].outlook.clock.now().timestamp()))
+    return written(request.app[SERVICES].outlook.clock.now())
+
+
+def written(at: Time) -> str:
+    """Return a time in the same form."""
+    return _written(int(at.timestamp()))
 
 
 @lru_cache(maxsize=1)

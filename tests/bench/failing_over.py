@@ -15,7 +15,7 @@ from tests.measure.listening import Listener, Status
 from tests.site import KEYS, LiveSite, let_pass
 
 REST = 1.0
-"""Seconds in which a node that has come back has settled."""
+"""Seconds in which a node that has come back has settled; the floor rests as long before it hands over."""
 LEADER, STATUS = "/floor/leader", "/floor/status"
 
 
@@ -90,6 +90,7 @@ async def hand_over(one: Bare, other: Bare, reader: Bare, status: bytes) -> floa
     lease = await one.grant(DEFAULTS.lease_ttl)
     await one.fenced(LEADER, 0, [(LEADER, b"one")], lease)
     async with other.watching(LEADER) as leader, reader.watching(STATUS) as published:
+        await asyncio.to_thread(let_pass, REST)
         began = time.monotonic()
         revoked = asyncio.ensure_future(one.revoke(lease))
         await leader.delivery()

@@ -20,7 +20,7 @@ from usbwatch import simulated
 from usbwatch.simulated_key import SimulatedKey, key_path
 
 REST = 0.3
-"""Seconds between two plugs: what the last one set off has ended."""
+"""Seconds before all that is measured: what the last one set off has ended, and the machine is as cold for it."""
 
 
 def plug_to_published(effort: Effort) -> Iterator[Figure]:
@@ -42,6 +42,7 @@ async def _in_turn(site: LiveSite, times: int) -> tuple[list[float], list[float]
             async with client.watching("/floor/report") as reports, client.watching("/floor/status") as statuses:
                 for _ in range(times):
                     plugged.append(await asyncio.to_thread(plug_and_pull, site, hears, key))
+                    await asyncio.to_thread(let_pass, REST)
                     written.append(await write_twice(client, reports, statuses, report, status))
                     handed_on.append(await asyncio.to_thread(hand_on))
     return plugged, written, handed_on

@@ -8,8 +8,9 @@ import re
 
 import pytest
 
+from coordinator.ready import Closing
 from tests.unit.coordinator.serving import READER, Node, answer
-from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, at_rest, publish, stored_report
+from tests.unit.coordinator.stored import KEYS, NOW, SECOND, A, Hands, at_rest, publish, stored_report
 
 AT_REST = publish(at_rest())
 FIRST = answer(AT_REST)
@@ -118,6 +119,18 @@ async def test_what_changes_is_told_at_once(node: Node) -> None:
     assert await told() == (stale.body, "2026-03-01T00:00:01Z", "0")
     node.hands.pass_by(0.2 * SECOND)
     assert await told() == (stale.body, "2026-03-01T00:00:02Z", "1")
+
+
+def test_the_clocks_are_not_read_for_every_answer() -> None:
+    """What tells whole seconds stands for a hundredth of one."""
+    hands = Hands(NOW + 0.995 * SECOND)
+    closing = Closing(hands.clock())
+    first = closing.lines()
+    assert "Twinkey-Time: 2026-03-01T00:00:00Z" in first
+    hands.pass_by(0.009 * SECOND)
+    assert closing.lines() is first
+    hands.pass_by(0.001 * SECOND)
+    assert "Twinkey-Time: 2026-03-01T00:00:01Z" in closing.lines()
 
 
 async def test_a_slow_reader_gets_all_of_it(node: Node) -> None:

@@ -5,6 +5,7 @@ It speaks through the same generated messages as the product, so what differs is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,6 +51,14 @@ class Bare:
     async def grant(self, ttl: int) -> int:
         """Return the id of a new lease."""
         return int((await self._member.lease.LeaseGrant(rpc_pb2.LeaseGrantRequest(TTL=ttl), timeout=PATIENCE)).ID)
+
+    async def renew(self, lease: int, every: float) -> None:
+        """Renew a lease over one stream, every so many seconds, until cancelled."""
+        call = self._member.lease.LeaseKeepAlive()
+        while True:
+            await call.write(rpc_pb2.LeaseKeepAliveRequest(ID=lease))
+            await call.read()
+            await asyncio.sleep(every)
 
     async def revoke(self, lease: int) -> None:
         """End a lease."""

@@ -56,23 +56,39 @@ class LedgerSeen:
         self._file = KeptFile(state_dir / FILE, "ledger's version not kept")
         self._went_back = went_back
         self._write_again = write_again
-        self._index = 0
+        self._index = self._revision = 0
         self.newest = self._load()
 
     async def run(self) -> None:
-        """Keep the newest version on the disk, for ever."""
+        """Follow it and keep the newest version on the disk, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            group.create_task(self._write_down())
+
+    async def _follow(self) -> None:
+        """Look after each change, and tell where what is published went back, by itself or with all of the store."""
         while True:
-            news = self._published.pulse.mark()
-            entry = self._published.view.entries.get(self._key)
-            index, told = read_term(entry).index, read_ledger_version(entry)
-            if index < self._index:
+            news, view = self._published.pulse.mark(), self._published.view
+            entry = view.entries.get(self._key)
+            index = read_term(entry).index
+            if index < self._index or view.revision < self._revision:
                 log.warning("what is published went back", extra={"index": index, "was": self._index})
                 self._went_back()
-            self._index = index
-            self.newest = max(self.newest, told)
+            self._index, self._revision = index, view.revision
+            self.newest = max(self.newest, read_ledger_version(entry))
+            await first_of(news)
+
+    async def _write_down(self) -> None:
+        """Have it on the disk a moment after each change."""
+        while True:
+            news = self._published.pulse.mark()
             kept = await asyncio.to_thread(self._keep)
             await first_of(news, timeout=None if kept else self._write_again)
-            await asyncio.sleep(AFTERWARDS)
+            try:
+                await asyncio.sleep(AFTERWARDS)
+            except asyncio.CancelledError:
+                self._keep()
+                raise
 
     def _keep(self) -> bool:
         """Have the newest version on the disk, if there is one; return whether it is."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cluster.election_step import Action, Aside, Campaign, Observation, Own, StepDown, Wait, step
 from cluster.lease import LeaseKeeper, boottime
 from cluster.pulse import Mark, Pulse
-from cluster.store import Absent, CreatedAt, Put, Refused, StoreError, Unavailable
+from cluster.store import Absent, CreatedAt, LeaseLost, Put, Refused, StoreError, Unavailable
 from cluster.values import BadValue, encode_value, read_message
 from cluster.waking import first_of
 from licensing.value import Name, Value
@@ -216,7 +216,7 @@ class Election:
         """Do it; return after how many seconds to look again even if nothing changes."""
         match action:
             case Campaign():
-                return None if await self._campaign() else self._timings.renew
+                return await self._campaign()
             case StepDown(why):
                 await self._step_down((self._lease and self._lease.why) or why)
                 return 0.0
@@ -249,23 +249,24 @@ class Election:
             return None
         return max(0.0, aside.needed_from - self._clock())
 
-    async def _campaign(self) -> bool:
-        """Try once; whether we lead now."""
-        as_reserve, wishes = bool(self._reasons), self._wishes.count
+    async def _campaign(self) -> float | None:
+        """Try once; return after how many seconds to look again: None for one that was won."""
+        as_reserve, wishes, pause = bool(self._reasons), self._wishes.count, self._timings.renew
+        was_ready = self._lease is not None
         try:
             epoch = await self._claim(await self._held())
         except StoreError as error:
             log.info("no campaign: %s", error)
-            epoch = None
+            epoch, pause = None, 0.0 if was_ready and isinstance(error, LeaseLost) else pause
         if epoch is None or self._resigned or self._lease is None:
             await self._step_down("lost the campaign")
-            return False
+            return pause
         self._own, self._own_seen = Leadership(self._key, epoch, self._lease), False
         self._as_reserve = as_reserve and wishes == self._wishes.count
         self.why = "leading"
         log.warning("leading in epoch %d", epoch)
         self._pulse.beat()
-        return True
+        return None
 
     async def _held(self) -> LeaseKeeper:
         """Return the lease that we hold, or a new one where we hold none that is trusted."""
@@ -309,4 +310,5 @@ class Election:
         lease = self._lease
         if lease is not None:
             await lease.close()
-            self._lease = None
+            if self._lease is lease:  # and not one that was taken meanwhile
+                self._lease = None

@@ -91,10 +91,10 @@ async def hand_over(one: Bare, other: Bare, reader: Bare, status: bytes) -> floa
     await one.fenced(LEADER, 0, [(LEADER, b"one")], lease)
     async with other.watching(LEADER) as leader, reader.watching(STATUS) as published:
         await asyncio.to_thread(let_pass, REST)
+        next_lease = await other.grant(DEFAULTS.lease_ttl)
         began = time.monotonic()
         revoked = asyncio.ensure_future(one.revoke(lease))
         await leader.delivery()
-        next_lease = await other.grant(DEFAULTS.lease_ttl)
         epoch = await other.fenced(LEADER, 0, [(LEADER, b"other")], next_lease)
         written = asyncio.ensure_future(other.fenced(LEADER, epoch, [(STATUS, status)]))
         await published.delivery()

@@ -90,6 +90,31 @@ async def test_what_goes_back_is_noticed(tmp_path: Path, gone: bool) -> None:  #
         await eventually(lambda: node.went_back == 1)
 
 
+async def test_what_goes_back_for_a_moment_is_noticed(tmp_path: Path) -> None:
+    """A leader that sees an old copy goes on from the highest index that it knows, at once."""
+    node = Node(tmp_path)
+    async with node.running():
+        node.publish(10, 2)
+        await eventually(lambda: node.kept == 2)
+        for index in (11, 8, 12):
+            node.publish(index, 2)
+            await eventually(lambda: node.mirror.view.revision == node.cluster.revision)
+        assert node.went_back == 1
+
+
+async def test_a_store_that_was_put_back_is_noticed_whatever_was_published_since(tmp_path: Path) -> None:
+    """Its revisions are lower, although the index is higher."""
+    node = Node(tmp_path)
+    async with node.running():
+        for index in range(1, 6):
+            node.publish(index, 2)
+        await eventually(lambda: node.kept == 2)
+        node.cluster.history.clear()
+        node.cluster.revision = 2
+        node.publish(9, 2)
+        await eventually(lambda: node.went_back == 1)
+
+
 @pytest.mark.parametrize(
     "content", [b"?", encode_value(Seen("site-2", LedgerVersion(5)))], ids=["damaged", "of another site"]
 )

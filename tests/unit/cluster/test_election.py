@@ -17,7 +17,9 @@ from cluster.timings import Timings
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from cluster.store import Condition, Write
 
     Clock = Callable[[], float]
 
@@ -161,6 +163,48 @@ async def test_who_waits_holds_a_lease_ready() -> None:
         await eventually(lambda: not cluster._leases)
 
 
+async def test_a_ready_lease_that_the_store_forgot_costs_no_time() -> None:
+    """A store that was put back to an old copy does not know it; another one is taken at once."""
+    cluster, patient = MemoryCluster(), Timings(lease_ttl=20, agent_lease_ttl=20, renew=8)
+    async with candidate(cluster.client(), "a") as first:
+        await first.changed(0)
+        async with candidate(cluster.client(), "b", patient) as second:
+            await eventually(lambda: len(cluster._leases) == 2)
+            cluster.end_lease(max(cluster._leases))
+            await first.resign()
+            await eventually(lambda: second.leadership, within=4)
+
+
+async def test_who_resigns_while_another_lease_is_taken_leaves_none_behind() -> None:
+    """A resignation that is slow to end the lease of before does not forget the one that was taken meanwhile."""
+    cluster = MemoryCluster()
+
+    class Slow(MemoryStore):
+        pauses = iter((0.05, 0.15))
+        revoking = asyncio.Event()
+
+        async def revoke(self, lease_id: int) -> None:
+            self.revoking.set()
+            await asyncio.sleep(next(self.pauses, 0))
+            await super().revoke(lease_id)
+
+        async def commit(self, conditions: Sequence[Condition], writes: Sequence[Write]) -> int:
+            revision = await super().commit(conditions, writes)
+            await asyncio.sleep(0.2)
+            return revision
+
+    held, clock = cluster.new_lease(60).lease_id, Hands(cluster)
+    cluster.apply([Put(KEY, b"", held)])
+    async with candidate(Slow(cluster), "a", clock=clock) as election:
+        await eventually(lambda: len(cluster._leases) == 2)
+        clock.at += 10  # as after a suspend: the lease that was held ready is not trusted any more
+        cluster.end_lease(held)
+        async with asyncio.timeout(2):
+            await Slow.revoking.wait()
+            await election.resign()
+        assert not cluster._leases
+
+
 async def test_a_leader_whose_store_was_put_back_steps_down() -> None:
     """Its fence would not hold, and the store may take long to count as far as its epoch again."""
     cluster = MemoryCluster()
@@ -210,15 +254,15 @@ class Hands:
 
     def __init__(self, cluster: MemoryCluster) -> None:
         self._cluster = cluster
-        self._at = 1000.0
+        self.at = 1000.0
 
     def __call__(self) -> float:
         """Return the time in seconds."""
-        return self._at
+        return self.at
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass."""
-        self._at += seconds
+        self.at += seconds
         self._cluster.apply([Put("/s/news", b"")])
 
 

@@ -90,8 +90,8 @@ async def hand_over(one: Bare, other: Bare, reader: Bare, status: bytes) -> floa
     lease = await one.grant(DEFAULTS.lease_ttl)
     await one.fenced(LEADER, 0, [(LEADER, b"one")], lease)
     async with other.watching(LEADER) as leader, reader.watching(STATUS) as published:
-        await asyncio.to_thread(let_pass, REST)
         next_lease = await other.grant(DEFAULTS.lease_ttl)
+        await asyncio.to_thread(let_pass, REST)
         began = time.monotonic()
         revoked = asyncio.ensure_future(one.revoke(lease))
         await leader.delivery()

@@ -71,8 +71,8 @@ class Answering:
             news = self._mirror.pulse.mark(), self._outlook.clocks.moved.mark()
             answer = self._look()
             await first_of(*news, timeout=self._pause(answer))
-            if self._is_to_decide():
-                await after_others()  # so that the decision is on its way to etcd before what is seen is told here
+            if self._election.term is None or self._is_to_decide():
+                await after_others()  # so that what this node does about it is on its way before it is told here
 
     def _is_to_decide(self) -> bool:
         """Whether this node leads and the news is no answer that was published, but what the next one is made of."""

@@ -199,6 +199,7 @@ class Publisher:
         for change in planned.changes:
             log.info("decided", extra={"subject": change.subject, "what": change.sentence})
         await self._see(revision)
+        await after_others()  # so that it is told before it is looked what is next
 
     def _make_way(self, facts: Facts, verdict: Verdict) -> None:
         """Let the other node lead as long as it knows of a newer ledger than this one, or can read more."""

@@ -227,6 +227,7 @@ def test_neither_a_frozen_child_nor_more_signals_spoil_the_end(tmp_path: Path) -
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
     demo.process.send_signal(signal.SIGINT)
+    eventually_sync(lambda: "make demo" in demo.do("plug", "a", "K1", code=1))  # it is at it
     eventually_sync(lambda: demo.is_over_after(signal.SIGINT), within=15)
     assert demo.process.returncode == 0
     assert gone(children)
